@@ -1,0 +1,34 @@
+"""The canonical names of columns, defined once and used by name everywhere."""
+
+from typing import Final
+
+
+class Columns:
+    """Names of the columns of canonical tables.
+
+    Ratings: `user_id` int64, `movie_id` int64, `rating` float32, `timestamp` int64 (Unix seconds, UTC).
+    Movies: `movie_id` int64, `title` string, `genres` list of strings, `release_year` int32 or missing,
+    `imdb_id` string or missing, `tmdb_id` int64 or missing.
+    """
+
+    USER_ID: Final = "user_id"
+    MOVIE_ID: Final = "movie_id"
+    RATING: Final = "rating"
+    TIMESTAMP: Final = "timestamp"
+
+    TITLE: Final = "title"
+    GENRES: Final = "genres"
+    RELEASE_YEAR: Final = "release_year"
+    IMDB_ID: Final = "imdb_id"
+    TMDB_ID: Final = "tmdb_id"
+
+    USER_INDEX: Final = "user_index"
+    """Position of the user in `user_features.parquet`, int32."""
+    MOVIE_INDEX: Final = "movie_index"
+    """Position of the movie in `movie_features.parquet`, int32."""
+
+    EMBEDDING: Final = "embedding"
+    """A tower's output, list of float32."""
+    RANK: Final = "rank"
+    """1 for the best."""
+    SCORE: Final = "score"
