@@ -1,0 +1,42 @@
+"""Evaluator: how good is the model, and may it be released?"""
+
+from kfp import dsl
+from kfp.dsl import Artifact, Dataset, Input, Metrics, Model, Output
+
+
+@dsl.component(base_image="marquee-python:0.1", install_kfp_package=False)
+def evaluator(
+    config: str,
+    seed: int,
+    transformed_examples: Input[Dataset],
+    model: Input[Model],
+    evaluation: Output[Metrics],
+    blessing: Output[Artifact],
+) -> None:
+    """Judge the model on the whole catalogue beside the baselines.
+
+    Args:
+        config: `EvaluatorConfig` as JSON.
+        seed: Of the bootstrap.
+        transformed_examples: From Transform.
+        model: From Trainer.
+        evaluation: Gets `evaluation.json` and `evaluation.html`.
+        blessing: Gets `blessing.json`.
+    """
+    from pathlib import Path
+
+    from recommender.evaluation.configuration import EvaluatorConfig
+    from recommender.evaluation.evaluate import bless, evaluate
+    from recommender.evaluation.report import write_blessing, write_report
+    from recommender.features.transformed_examples import TransformedExamples
+    from recommender.step import step
+
+    with step():
+        required = EvaluatorConfig.model_validate_json(config)
+        examples = TransformedExamples(Path(transformed_examples.path))
+        result = evaluate(examples, Path(model.path), required, seed)
+        verdict = bless(result, required)
+        write_report(result, verdict, Path(evaluation.path))
+        write_blessing(verdict, Path(blessing.path))
+        for name, value in result.retrieval.items():
+            evaluation.log_metric(name, value)

@@ -1,0 +1,39 @@
+"""Tuner: search hyperparameters, where that is asked for."""
+
+from kfp import dsl
+from kfp.dsl import Artifact, Dataset, Input, Output
+
+
+@dsl.component(base_image="marquee-python:0.1", install_kfp_package=False)
+def tuner(
+    config: str,
+    trainer_config: str,
+    seed: int,
+    transformed_examples: Input[Dataset],
+    hyperparameters: Output[Artifact],
+) -> None:
+    """Hand the best hyperparameters found, or those of the configuration, to the Trainer.
+
+    Args:
+        config: `TunerConfig` as JSON.
+        trainer_config: `TrainerConfig` as JSON, the start of the search.
+        seed: Of the search.
+        transformed_examples: From Transform.
+        hyperparameters: Gets `hyperparameters.json`, a `TrainerConfig`.
+    """
+    from pathlib import Path
+
+    from recommender.step import step
+    from recommender.training.configuration import TrainerConfig, TunerConfig, write_hyperparameters
+
+    with step():
+        chosen = TrainerConfig.model_validate_json(trainer_config)
+        search = TunerConfig.model_validate_json(config)
+        folder = Path(hyperparameters.path)
+        if search.enabled:  # TensorFlow takes seconds to import
+            from recommender.features.transformed_examples import TransformedExamples
+            from recommender.training.tuning import tune
+
+            examples = TransformedExamples(Path(transformed_examples.path))
+            chosen = tune(examples, chosen, search, seed, folder / "trials")
+        write_hyperparameters(chosen, folder)

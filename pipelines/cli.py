@@ -1,0 +1,137 @@
+"""The `marquee` command."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from recommender.errors import MarqueeError
+from recommender.release import Release
+from recommender.retrieval.batch import recommend_all, write_table
+from recommender.retrieval.exact_index import ExactMovieIndex
+from recommender.retrieval.recommend import Recommender
+
+app = typer.Typer(
+    help="From a table of ratings to a live movie recommendation service.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+console = Console()
+
+Root = Annotated[Path, typer.Option(help="Where data, runs and releases live.", file_okay=False)]
+Config = Annotated[Path, typer.Option(help="YAML file, or the name of one that comes with Marquee.")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", help="Override a field, such as trainer.epochs=3. Repeatable.")
+]
+ReleaseFolder = Annotated[
+    Path | None, typer.Option(help="A particular release's folder; the live one under --root if not given.")
+]
+
+DEFAULT_ROOT = Path("var")
+DEFAULT_CONFIG = Path("ml-100k.yaml")
+
+
+@app.command()
+def run(config: Config = DEFAULT_CONFIG, root: Root = DEFAULT_ROOT, overrides: Overrides = None) -> None:
+    """Run the pipeline: from raw files to a live release."""
+    from pipelines.config import read_config
+    from pipelines.results import show_results
+    from pipelines.run import run_pipeline
+
+    settings = read_config(config, overrides or ())
+    pushed = run_pipeline(settings, root, console)
+    if pushed.version is None:
+        raise MarqueeError(
+            f"Not released, because the model is not good enough: {'; '.join(pushed.reasons)}. "
+            "The live release, if there is one, stays. Lower evaluator.minimum… or train a better model."
+        )
+    show_results(root / "releases" / pushed.version, console)
+
+
+@app.command()
+def serve(
+    release: ReleaseFolder = None,
+    root: Root = DEFAULT_ROOT,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 8000,
+) -> None:
+    """Serve a release over REST, with a page at /."""
+    from serving.app import serve as serve_release
+    from serving.settings import Settings
+
+    serve_release(Settings(releases=root / "releases", release=release, host=host, port=port))
+
+
+@app.command()
+def recommend(
+    user: Annotated[int | None, typer.Option(help="Recommend to this user.")] = None,
+    limit: Annotated[int, typer.Option(help="How many movies.", min=1, max=1000)] = 10,
+    everybody: Annotated[bool, typer.Option("--all", help="Recommend to every user.")] = False,
+    k: Annotated[int, typer.Option(help="With --all: how many movies for each.", min=1)] = 10,
+    output: Annotated[
+        Path | None, typer.Option(help="With --all: Parquet file to write.", dir_okay=False)
+    ] = None,
+    release: ReleaseFolder = None,
+    root: Root = DEFAULT_ROOT,
+) -> None:
+    """Recommend movies to one user (--user), or to everybody into a file (--all --output)."""
+    if everybody == (user is not None):
+        raise MarqueeError("Give either --user ID, or --all with --output FILE.parquet.")
+    if everybody and output is None:
+        raise MarqueeError("--all writes a file: give --output FILE.parquet.")
+    opened = Release.load(release) if release else Release.open_live(root / "releases")
+    if user is not None:
+        _recommend_to_one(opened, user, limit)
+    elif output is not None:
+        table = recommend_all(opened, k)
+        write_table(table, output)
+        console.print(f"{table.num_rows:,} recommendations of release {opened.version} in {output}")
+
+
+def _recommend_to_one(release: Release, user: int, limit: int) -> None:
+    # One question is answered sooner by one matrix product than by opening the index.
+    index = ExactMovieIndex(release.movie_ids, release.movie_vectors)
+    found = Recommender(release, index).recommend(user, limit)
+    if found.strategy == "popular":
+        console.print(f"User {user} is not known to release {release.version}: these are popular movies.")
+    table = Table(title=f"Recommended to user {user}")
+    for name, justify in (("#", "right"), ("movie", "left"), ("genres", "left"), ("score", "right")):
+        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    for rank, scored in enumerate(found.movies, start=1):
+        movie = release.movie(scored.movie_id)
+        table.add_row(str(rank), movie.title, ", ".join(movie.genres), f"{scored.score:.3f}")
+    console.print(table)
+
+
+@app.command("compile")
+def compile_pipeline(
+    config: Config = DEFAULT_CONFIG,
+    root: Root = DEFAULT_ROOT,
+    overrides: Overrides = None,
+    output: Annotated[Path, typer.Option(help="YAML file to write.", dir_okay=False)] = Path("pipeline.yaml"),
+) -> None:
+    """Write the pipeline as Kubeflow Pipelines YAML."""
+    from kfp import compiler
+
+    from pipelines.config import read_config
+    from pipelines.movielens import movielens_pipeline
+
+    pipeline = movielens_pipeline(read_config(config, overrides or ()), root.resolve())
+    compiler.Compiler().compile(pipeline, str(output))
+    console.print(f"The pipeline is in {output}")
+
+
+def main() -> None:
+    """Run the command; a mistake that a person can mend ends in one message, not in a traceback."""
+    try:
+        app()
+    except MarqueeError as error:
+        Console(stderr=True).print(f"[red]error:[/red] {error}", soft_wrap=True, highlight=False, markup=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        Console(stderr=True).print("Interrupted. The same command goes on where this one stopped.")
+        sys.exit(130)

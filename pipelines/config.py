@@ -1,0 +1,141 @@
+"""One YAML file, read into a tree of frozen sections."""
+
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field, ValidationError
+
+from recommender.configuration import Configuration
+from recommender.data.sources import ExampleGenConfig
+from recommender.errors import ConfigurationError
+from recommender.evaluation.configuration import EvaluatorConfig
+from recommender.features.transform import TransformConfig
+from recommender.retrieval.build_index import IndexerConfig
+from recommender.retrieval.configuration import BulkInferrerConfig
+from recommender.training.configuration import TrainerConfig, TunerConfig
+
+
+class RunConfig(Configuration):
+    """Options that are no hyperparameters."""
+
+    name: str = Field(default="marquee", pattern=r"^[a-z0-9][a-z0-9-]*$")
+    """Names the pipeline and the MLflow experiment."""
+    seed: int = Field(default=42, ge=0, lt=2**32)
+    """Of every random choice: split, initial weights, dropout, order, bootstrap."""
+
+
+class PipelineConfig(Configuration):
+    """Everything a run depends on: one section a step."""
+
+    run: RunConfig = RunConfig()
+    """Options that are no hyperparameters."""
+    example_gen: ExampleGenConfig = ExampleGenConfig()
+    """Where ratings and movies come from."""
+    transform: TransformConfig = TransformConfig()
+    """Split, filters and features."""
+    tuner: TunerConfig = TunerConfig()
+    """Search of hyperparameters."""
+    trainer: TrainerConfig = TrainerConfig()
+    """Hyperparameters."""
+    evaluator: EvaluatorConfig = EvaluatorConfig()
+    """What is measured, and what a model must reach."""
+    bulk_inferrer: BulkInferrerConfig = BulkInferrerConfig()
+    """What is computed for every user."""
+    indexer: IndexerConfig = IndexerConfig()
+    """The vector index."""
+
+
+def read_config(file: Path, overrides: Sequence[str] = ()) -> PipelineConfig:
+    """Read a configuration.
+
+    Args:
+        file: YAML; a bare name such as `ml-100k` or `ml-100k.yaml` also finds one that comes with Marquee.
+        overrides: Such as `trainer.epochs=3`; the value is read as YAML.
+
+    Raises:
+        ConfigurationError: no such file, no YAML, an unknown key, or a value that does not fit, each named.
+    """
+    tree = _read_yaml(_find(file))
+    for override in overrides:
+        _set(tree, override)
+    try:
+        return PipelineConfig.from_mapping(tree)
+    except ValidationError as error:
+        raise ConfigurationError(_explain(file, error)) from error
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(f"{file}: {error}. Use plain YAML values.") from error
+
+
+def _find(file: Path) -> Path:
+    if file.is_file():
+        return file
+    shipped = resources.files("pipelines") / "configs"
+    names = sorted(entry.name for entry in shipped.iterdir() if entry.name.endswith(".yaml"))
+    for name in (file.name, f"{file.name}.yaml"):
+        if len(file.parts) == 1 and name in names:
+            return Path(str(shipped / name))
+    raise ConfigurationError(
+        f"{file}: there is no such file. Give the path of a YAML file, or one of those that come with "
+        f"Marquee: {', '.join(names)}."
+    )
+
+
+def _read_yaml(file: Path) -> dict[str, Any]:
+    try:
+        tree = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{file} cannot be read: {error}.") from error
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"{file} is no YAML: {error}") from error
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise ConfigurationError(
+            f"{file}: expected sections such as `trainer:`, found {type(tree).__name__}."
+        )
+    return tree
+
+
+def _set(tree: dict[str, Any], override: str) -> None:
+    name, equals, text = override.partition("=")
+    keys = name.strip().split(".")
+    if not equals or not all(keys):
+        raise ConfigurationError(
+            f"--set {override}: write it as section.field=value, such as trainer.epochs=3."
+        )
+    try:
+        value = yaml.safe_load(text) if text else ""
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"--set {override}: {text!r} is no YAML value.") from error
+    branch = tree
+    for key in keys[:-1]:
+        below = branch.setdefault(key, {})
+        if below is None:
+            below = branch[key] = {}
+        if not isinstance(below, dict):
+            raise ConfigurationError(f"--set {override}: {key} is a value, not a section.")
+        branch = below
+    branch[keys[-1]] = value
+
+
+def _explain(file: Path, error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors(include_url=False):
+        path = ".".join(str(part) for part in problem["loc"]) or "the whole file"
+        if problem["type"] == "extra_forbidden":
+            known = ", ".join(_fields(problem["loc"][:-1]))
+            lines.append(f"{path}: there is no such key" + (f"; known here: {known}" if known else ""))
+        else:
+            lines.append(f"{path}: {problem['msg']}, got {problem['input']!r}")
+    return f"{file} cannot be used:\n  " + "\n  ".join(lines)
+
+
+def _fields(path: Sequence[int | str]) -> list[str]:
+    model: Any = PipelineConfig
+    for part in path:
+        field = getattr(model, "model_fields", {}).get(part)
+        model = field.annotation if field else None
+    return sorted(getattr(model, "model_fields", {}))

@@ -1,0 +1,49 @@
+"""What a run found, for the person who started it."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from recommender.evaluation.result import TABLE_METRICS, Evaluation
+from recommender.release import verify_release
+
+
+def show_results(release: Path, console: Console) -> None:
+    """Print the metrics of a release and what to do with it.
+
+    Args:
+        release: Its folder.
+        console: Where to.
+    """
+    manifest = verify_release(release)
+    evaluation = Evaluation.from_mapping(manifest.metrics)
+    counts = manifest.counts
+    console.print(
+        f"\n{manifest.dataset}: {counts.ratings:,} ratings, {counts.users:,} users, {counts.movies:,} movies"
+    )
+    if evaluation.retrieval:
+        console.print(_table(evaluation))
+        overlap = evaluation.retrieval.get("overlap@10")
+        if overlap is not None:
+            console.print(f"Two users share {overlap:.0%} of their ten recommendations on average.")
+        console.print(f"Predicted ratings are off by {evaluation.ranking['rmse']:.3f} stars (RMSE).")
+    else:
+        console.print("Trained on everything: there is no test part to measure on.")
+    console.print(f"Release {manifest.version} is live in {release}", soft_wrap=True)
+
+
+def _table(evaluation: Evaluation) -> Table:
+    table = Table(title=f"{evaluation.protocol}, whole catalogue, {evaluation.n_users:,} test users")
+    table.add_column("model")
+    table.add_column("K", justify="right")
+    for metric in TABLE_METRICS:
+        table.add_column(metric, justify="right")
+    last = None
+    for model, k, values in evaluation.rows():
+        if last not in (None, k):
+            table.add_section()
+        last = k
+        style = "bold" if model == "two towers" else ""
+        table.add_row(model, str(k), *(f"{value:.4f}" for value in values), style=style)
+    return table

@@ -1,0 +1,88 @@
+"""Running the pipeline on this machine."""
+
+import contextlib
+import fcntl
+import os
+import shlex
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+
+from pipelines.config import PipelineConfig
+from pipelines.movielens import STEPS, movielens_pipeline
+from pipelines.progress import RunProgress
+from recommender.errors import MarqueeError
+from recommender.push import Pushed
+
+
+def run_pipeline(config: PipelineConfig, root: Path, console: Console) -> Pushed:
+    """Run every step that the cache cannot answer.
+
+    Args:
+        config: What the steps do.
+        root: Downloads, artifacts, logs, tracking and releases live here.
+        console: Where progress goes.
+
+    Returns:
+        The release that came of it, or why there is none.
+
+    Raises:
+        MarqueeError: a step failed; names the step, the reason and the log.
+    """
+    from kfp import local
+
+    root = root.resolve()
+    log_file = root / "logs" / f"{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}.log"
+    log_file.parent.mkdir(parents=True, exist_ok=True)
+    with _only_run(root), log_file.open("w", encoding="utf-8") as log, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pipeline = movielens_pipeline(config, root)
+        local.init(
+            runner=local.SubprocessRunner(use_venv=False),
+            pipeline_root=str(root / "artifacts"),
+            enable_caching=True,
+        )
+        # A console of its own on the real standard output, which is about to be redirected.
+        progress = RunProgress(STEPS, Console(file=console.file), log)
+        try:
+            with contextlib.redirect_stdout(progress), _interpreter_as_shell_word():
+                task = pipeline()
+        except RuntimeError as error:
+            raise MarqueeError(_explain(progress, error, log_file)) from error
+        finally:
+            progress.stop()
+        return Pushed.read(Path(task.output.path))
+
+
+def _explain(progress: RunProgress, error: RuntimeError, log_file: Path) -> str:
+    step = progress.failed_step or "The pipeline"
+    reason = progress.failure or progress.last_line or str(error)
+    return f"{step} failed: {reason}\nEverything that was printed is in {log_file}"
+
+
+@contextlib.contextmanager
+def _only_run(root: Path) -> Iterator[None]:
+    """Hold the root for this run: two at once would race for the same release. A killed run holds nothing."""
+    with (root / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise MarqueeError(
+                f"Another run is using {root}. Wait for it to end, or give another folder with --root."
+            ) from error
+        yield
+
+
+@contextlib.contextmanager
+def _interpreter_as_shell_word() -> Iterator[None]:
+    """Let a path with spaces survive: `kfp.local` pastes `sys.executable` into a shell script unquoted."""
+    plain = sys.executable
+    sys.executable = shlex.quote(plain)
+    try:
+        yield
+    finally:
+        sys.executable = plain

@@ -1,0 +1,127 @@
+"""From the parts of a run to the live release, if the model is good enough."""
+
+import importlib.metadata
+import logging
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from recommender.configuration import Configuration
+from recommender.data.sources import SourceReport
+from recommender.data.splits import SplitManifest
+from recommender.evaluation.result import Blessing, Evaluation
+from recommender.release import promote, write_release
+from recommender.training.report import TrainingReport
+
+logger = logging.getLogger(__name__)
+
+LIBRARIES = (
+    "tensorflow", "tf-keras", "tensorflow-recommenders", "keras-tuner", "duckdb", "ibis-framework", "pyarrow",
+    "numpy", "qdrant-edge-py", "kfp", "mlflow",
+)  # fmt: skip
+"""Libraries whose versions a manifest names."""
+
+
+class RunDescription(Configuration):
+    """What a manifest says of the run that made it."""
+
+    config: dict[str, Any]
+    """The whole configuration."""
+    seed: int
+    """The seed of the run."""
+    git_commit: str | None
+    """The commit of the code, if it is known."""
+
+
+class Pushed(Configuration):
+    """What came of a run."""
+
+    version: str | None
+    """The release that is live now; none if the model was not blessed."""
+    reasons: tuple[str, ...]
+    """What the model was judged by."""
+
+    @classmethod
+    def read(cls, folder: Path) -> "Pushed":
+        """Read `pushed.json`."""
+        return cls.model_validate_json((folder / "pushed.json").read_bytes())
+
+
+def push(
+    run: RunDescription,
+    *,
+    releases: Path,
+    examples: Path,
+    transformed: Path,
+    model: Path,
+    evaluation: Path,
+    blessing: Path,
+    embeddings: Path,
+    index: Path,
+    output: Path,
+) -> Pushed:
+    """Write a release of a blessed model and make it the live one.
+
+    Args:
+        run: What the manifest says of the run.
+        releases: Folder of all releases.
+        examples: Where the data came from, in `source.json`.
+        transformed: The split's manifest.
+        model: `user_tower/`, `movie_tower/` and `ranker/`.
+        evaluation: `evaluation.json`.
+        blessing: `blessing.json`.
+        embeddings: `movies.parquet`, `users.parquet` and `history.parquet`.
+        index: The vector index.
+        output: Gets `pushed.json`.
+
+    Raises:
+        ReleaseError: a part is missing.
+    """
+    verdict = Blessing.read(blessing)
+    version = None
+    if verdict.blessed:
+        parts = {
+            "user_tower": model / "user_tower",
+            "movie_tower": model / "movie_tower",
+            "ranker": model / "ranker",
+            "movies.parquet": embeddings / "movies.parquet",
+            "users.parquet": embeddings / "users.parquet",
+            "history.parquet": embeddings / "history.parquet",
+            "index": index,
+        }
+        version = write_release(
+            releases, parts, _manifest(run, examples, transformed, model, evaluation, embeddings)
+        )
+        promote(releases, version)
+        logger.info("release %s is live", version)
+    else:
+        logger.info("not released: %s", "; ".join(verdict.reasons))
+    pushed = Pushed(version=version, reasons=verdict.reasons)
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "pushed.json").write_text(pushed.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    return pushed
+
+
+def _manifest(
+    run: RunDescription, examples: Path, transformed: Path, model: Path, evaluation: Path, embeddings: Path
+) -> dict[str, Any]:
+    source = SourceReport.model_validate_json((examples / "source.json").read_bytes())
+    split = SplitManifest.model_validate_json((transformed / "split.json").read_bytes())
+    result = Evaluation.read(evaluation)
+    rows = {
+        name: pq.read_metadata(embeddings / f"{name}.parquet").num_rows
+        for name in ("users", "movies", "history")
+    }
+    training = TrainingReport.read(model)
+    return {
+        "dataset": source.source,
+        "config": run.config,
+        "seed": run.seed,
+        "git_commit": run.git_commit,
+        "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
+        "data": {"source": source.model_dump(mode="json"), "split": split.model_dump(mode="json")},
+        "counts": {"users": rows["users"], "movies": rows["movies"], "ratings": rows["history"]},
+        "dimension": training.config.model.dimension,
+        "metrics": result.model_dump(mode="json"),
+    }

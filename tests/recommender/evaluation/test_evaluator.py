@@ -1,0 +1,99 @@
+"""The full-catalogue evaluator and the baselines."""
+
+import numpy as np
+import pytest
+
+from recommender.evaluation.baselines import ease, most_popular
+from recommender.evaluation.evaluator import dot_product, evaluate_ranking, top_movies
+from recommender.evaluation.metrics import coverage, map_at_k, ndcg_at_k, precision_at_k, recall_at_k
+from recommender.features.transformed_examples import History, Interactions
+
+
+def history(*users):
+    pairs = [(user, movie) for user, movies in enumerate(users) for movie in movies]
+    user_index, movie_index = (np.array([pair[i] for pair in pairs], np.int32) for i in (0, 1))
+    interactions = Interactions(
+        user_index, movie_index, np.full(len(pairs), 4.0, np.float32), np.arange(len(pairs), dtype=np.int64)
+    )
+    return History.of(interactions, len(users))
+
+
+def test_seen_movies_never_come_back():
+    scores = np.array([[9.0, 8.0, 7.0, 6.0]], np.float32)
+    best = top_movies(lambda start, stop: scores[start:stop], history([0, 2]), 4, 3, 0, 1)
+    # Two of four movies are left; the third place stays empty.
+    assert best.tolist() == [[1, 3, -1]]
+
+
+def test_ties_go_to_the_first_movie():
+    scores = np.zeros((1, 5), np.float32)
+    assert top_movies(lambda start, stop: scores, history([1]), 5, 3, 0, 1).tolist() == [[0, 2, 3]]
+
+
+def test_asking_for_more_movies_than_there_are_leaves_places_empty():
+    scores = np.array([[1.0, 2.0]], np.float32)
+    assert top_movies(lambda start, stop: scores, history([]), 2, 4, 0, 1).tolist() == [[1, 0, -1, -1]]
+
+
+def test_evaluator_equals_the_plain_metrics_user_by_user(monkeypatch):
+    generator = np.random.default_rng(3)
+    n_users, n_movies, k = 40, 30, 10
+    scores = generator.normal(size=(n_users, n_movies)).astype(np.float32)
+    drawn = [generator.permutation(n_movies) for _ in range(n_users)]
+    seen = history(*(movies[:8] for movies in drawn))
+    # Every fourth user has nothing to predict and is left out.
+    relevant = history(*(movies[8 : 8 + user % 4] for user, movies in enumerate(drawn)))
+    monkeypatch.setattr("recommender.evaluation.evaluator.BLOCK_ELEMENTS", 7 * n_movies)
+
+    quality = evaluate_ranking(
+        lambda start, stop: scores[start:stop], seen=seen, relevant=relevant, n_movies=n_movies, ks=(k,)
+    )
+
+    lists, wanted = [], []
+    for user, movies in enumerate(drawn):
+        if user % 4:
+            unseen = [
+                movie for movie in np.argsort(-scores[user]).tolist() if movie not in set(movies[:8].tolist())
+            ]
+            lists.append(unseen[:k])
+            wanted.append(set(movies[8 : 8 + user % 4].tolist()))
+    for name, metric in {
+        "ndcg": ndcg_at_k,
+        "recall": recall_at_k,
+        "precision": precision_at_k,
+        "map": map_at_k,
+    }.items():
+        expected = np.mean(
+            [metric(movies, relevant, k) for movies, relevant in zip(lists, wanted, strict=True)]
+        )
+        assert quality.means[f"{name}@10"] == pytest.approx(expected), name
+    assert quality.means["coverage@10"] == coverage(lists, n_movies)
+    assert (quality.n_users, quality.n_users_left_out) == (30, 10)
+    low, high = quality.intervals["ndcg@10"]
+    assert low < quality.means["ndcg@10"] < high
+
+
+def test_nothing_to_predict_is_an_error():
+    with pytest.raises(ValueError, match="no user has a relevant movie"):
+        evaluate_ranking(
+            dot_product(np.ones((1, 2)), np.ones((3, 2))), seen=history([0]), relevant=history([]), n_movies=3
+        )
+
+
+def test_most_popular_orders_by_number_of_ratings():
+    scorer = most_popular(history([0, 1], [1, 2], [1, 2]), n_movies=4)
+    assert scorer(0, 2).tolist() == [[1, 3, 2, 0]] * 2
+
+
+def test_ease_equals_ridge_regressions_without_the_movie_itself():
+    generator = np.random.default_rng(5)
+    matrix = generator.random((30, 6)) < 0.4
+    users = history(*(np.flatnonzero(row) for row in matrix))
+    scores = ease(users, n_movies=6, regularization=2.0)(0, 30)
+    # Steck 2019: column j solves a ridge regression of movie j on all other movies.
+    ratings = matrix.astype(float)
+    for movie in range(6):
+        others = [column for column in range(6) if column != movie]
+        design = ratings[:, others]
+        weights = np.linalg.solve(design.T @ design + 2.0 * np.eye(5), design.T @ ratings[:, movie])
+        np.testing.assert_allclose(scores[:, movie], design @ weights, atol=1e-5)
