@@ -53,6 +53,7 @@ def movielens_pipeline(config: PipelineConfig, root: Path) -> Any:
     tracking = Tracking(
         experiment=config.run.name,
         mlflow_uri=f"sqlite:///{root / 'mlflow.db'}",
+        mlflow_artifacts=(root / "mlflow").as_uri(),
         tensorboard=str(root / "tensorboard"),
     )
     run_description = RunDescription(
@@ -79,7 +80,7 @@ def movielens_pipeline(config: PipelineConfig, root: Path) -> Any:
         raw = example_gen(config=example_gen_config, fingerprint=example_gen_fingerprint, downloads=downloads)
         examples = raw.outputs["examples"]
         statistics = statistics_gen(examples=examples)
-        schema = schema_gen(examples=examples)
+        schema = schema_gen(examples=examples).after(statistics)
         validated = example_validator(examples=examples, schema=schema.outputs["schema"])
         transformed = transform(config=transform_config, seed=seed, examples=examples).after(validated)
         transformed_examples = transformed.outputs["transformed_examples"]

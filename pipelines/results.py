@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -34,8 +35,10 @@ def show_results(release: Path, console: Console) -> None:
 
 
 def _table(evaluation: Evaluation) -> Table:
-    table = Table(title=f"{evaluation.protocol}, whole catalogue, {evaluation.n_users:,} test users")
-    table.add_column("model")
+    table = Table(
+        title=f"{evaluation.protocol}, whole catalogue, {evaluation.n_users:,} test users", box=box.SIMPLE_HEAD
+    )
+    table.add_column("model", no_wrap=True)
     table.add_column("K", justify="right")
     for metric in TABLE_METRICS:
         table.add_column(metric, justify="right")

@@ -10,6 +10,9 @@ import tensorflow as tf
 
 from recommender.errors import TrainingError
 
+SHOWN = ("loss", "val_ndcg@10", "val_coverage@10", "val_rmse")
+"""What is worth a look after every epoch; MLflow and TensorBoard get the rest."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -55,8 +58,7 @@ class Progress(tf.keras.callbacks.Callback):
         """Report."""
         now = time.perf_counter()
         left = (now - self._began) / (epoch + 1) * (self._epochs - epoch - 1)
-        shown = {name: value for name, value in (logs or {}).items() if name == "loss" or "val_" in name}
-        numbers = "  ".join(f"{name} {value:.4f}" for name, value in shown.items())
+        numbers = "  ".join(f"{name} {value:.4f}" for name, value in (logs or {}).items() if name in SHOWN)
         speed = self._ratings / (now - self._epoch_began)
         logger.info(
             "%s: epoch %d of at most %d  %s  %s ratings/s  at most %.0f s left",

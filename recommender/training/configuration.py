@@ -79,6 +79,8 @@ class Tracking(Configuration):
     """Name of the MLflow experiment."""
     mlflow_uri: str | None = None
     """MLflow's tracking address, such as `sqlite:///mlflow.db`; nothing is tracked without one."""
+    mlflow_artifacts: str | None = None
+    """Where MLflow keeps the files of a new experiment; its tracking server decides if not given."""
     tensorboard: str | None = None
     """Folder for TensorBoard's logs; none are written without one."""
 

@@ -78,6 +78,8 @@ def tracked(
     import mlflow
 
     mlflow.set_tracking_uri(tracking.mlflow_uri)
+    if mlflow.get_experiment_by_name(tracking.experiment) is None:
+        mlflow.create_experiment(tracking.experiment, artifact_location=tracking.mlflow_artifacts)
     mlflow.set_experiment(tracking.experiment)
     with mlflow.start_run() as run:
         mlflow.log_params({"seed": seed, **_flat(config.model_dump(mode="json"))})

@@ -111,7 +111,10 @@ def tune(
         # A search resumes whatever it finds under its name, so another space needs another name.
         project_name=hashlib.sha256(identity.encode()).hexdigest()[:16],
     )
-    tuner.search()
+    try:
+        tuner.search()
+    except RuntimeError as error:  # Keras Tuner gives up after a few failures in a row
+        raise TrainingError(f"Trials of the search failed, one after another: {error}") from error
     scored = [
         trial
         for trial in tuner.oracle.trials.values()

@@ -1,0 +1,71 @@
+# Everything is relative to this folder, so a path with spaces is fine.
+SHELL := /bin/sh
+SERVE ?= yes
+PORT ?= 8000
+PYTHON ?= $(shell for candidate in python3.12 python3.11 python3 python; do \
+	if $$candidate -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null; \
+	then echo $$candidate; break; fi; done)
+BIN := .venv/bin
+VENV_PYTHON := $(BIN)/python
+INSTALL = $(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check
+OFFLINE = { echo; \
+	echo "The packages could not be installed (see above). Marquee needs a package registry such as PyPI:"; \
+	echo "check the network, or point pip at a mirror with PIP_INDEX_URL. Then run the same command again."; \
+	exit 1; }
+
+.PHONY: help setup demo test lint types ci clean
+
+help:
+	@echo "make demo     set up, run the pipeline on MovieLens 100K, serve on http://127.0.0.1:$(PORT)"
+	@echo "              (SERVE=no stops before serving, PORT=8080 serves elsewhere)"
+	@echo "make test     set up and run the tests"
+	@echo "make setup    only make .venv and install what requirements.txt pins"
+	@echo "make lint     ruff and the import rule;  make types  mypy"
+	@echo "make clean    remove .venv (data, runs and releases in var/ stay)"
+
+setup: .venv/.installed
+
+.venv/.made:
+	@test -n "$(PYTHON)" || { \
+		echo "Marquee needs Python 3.11 or 3.12, and none was found. python3 here is:" \
+			"$$(python3 --version 2>&1 || echo missing)."; \
+		echo "Install one, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' || { \
+		echo "Marquee needs Python 3.11 or 3.12; $(PYTHON) is $$("$(PYTHON)" --version 2>&1)."; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "$(PYTHON) cannot make virtual environments: install its venv package (Debian: python3-venv)."; exit 1; }
+	@echo "Making .venv with $$("$(PYTHON)" --version)"
+	@"$(PYTHON)" -m venv --clear .venv
+	@touch $@
+
+# The stamps come last, so an interrupted installation is taken up again.
+.venv/.installed: .venv/.made requirements.txt pyproject.toml
+	@echo "Installing what requirements.txt pins: some minutes the first time"
+	@$(INSTALL) -r requirements.txt || $(OFFLINE)
+	@$(INSTALL) --no-deps --no-build-isolation --editable . || $(OFFLINE)
+	@touch $@
+
+.venv/.installed-dev: .venv/.installed requirements-dev.txt
+	@echo "Installing what the tests need"
+	@$(INSTALL) -r requirements-dev.txt || $(OFFLINE)
+	@touch $@
+
+demo: setup
+	@$(VENV_PYTHON) -m pipelines run --config ml-100k.yaml
+	@if [ "$(SERVE)" != no ]; then exec $(VENV_PYTHON) -m pipelines serve --port $(PORT); fi
+
+test: .venv/.installed-dev
+	@$(VENV_PYTHON) -m pytest
+
+lint: .venv/.installed-dev
+	@$(VENV_PYTHON) -m ruff check .
+	@$(VENV_PYTHON) -m ruff format --check .
+	@$(BIN)/lint-imports
+
+types: .venv/.installed-dev
+	@$(VENV_PYTHON) -m mypy
+
+ci: test lint types
+
+clean:
+	@rm -rf .venv

@@ -1,0 +1,67 @@
+import math
+from statistics import fmean, pstdev
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recommender.features.movie import movie_features
+
+GENRES = ["Action", "Comedy", "Drama", "War"]
+T = 900_000_000
+
+
+def of(table):
+    return {row["movie_id"]: row for row in table.to_pyarrow().to_pylist()}
+
+
+def trend(own):
+    ratings = [row[2] for row in sorted(own, key=lambda row: (row[3], row[0]))]
+    half = len(ratings) // 2
+    return fmean(ratings[-half:]) - fmean(ratings[:half]) if half else 0
+
+
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_movie_features_agree_with_plain_python(data, rating_rows, movie_rows, tables):
+    rows = data.draw(rating_rows)
+
+    features = of(movie_features(*tables(rows), GENRES))
+
+    assert sorted(features) == [1, 2, 3, 4, 5, 6]
+    for index, (movie, genres, year) in enumerate(movie_rows):
+        own = [row for row in rows if row[1] == movie]
+        ratings = [row[2] for row in own]
+        assert features[movie] == {
+            "movie_id": movie,
+            "movie_index": index,
+            "popularity": pytest.approx(math.log(len(own) + 1), rel=1e-6),
+            "avg_rating": pytest.approx(fmean(ratings or [row[2] for row in rows]), rel=1e-6),
+            "rating_std": pytest.approx(pstdev(ratings) if ratings else 0, rel=1e-5, abs=1e-7),
+            "rating_count": len(own),
+            "genres": genres or [],
+            "release_year": year,
+            "rating_trend": pytest.approx(trend(own), rel=1e-5, abs=1e-6),
+            "genre_vector": [float(genre in (genres or [])) for genre in GENRES],
+        }
+
+
+def test_the_odd_rating_in_the_middle_belongs_to_neither_half(tables):
+    rows = [
+        (user, 1, rating, T + user) for user, rating in [(1, 1.0), (2, 2.0), (3, 0.5), (4, 4.0), (5, 3.0)]
+    ]
+
+    assert of(movie_features(*tables(rows), GENRES))[1]["rating_trend"] == (4 + 3) / 2 - (1 + 2) / 2
+
+
+def test_one_rating_has_neither_spread_nor_trend(tables):
+    features = of(movie_features(*tables([(1, 1, 3.7, T)]), GENRES))[1]
+
+    assert (features["rating_std"], features["rating_trend"], features["rating_count"]) == (0, 0, 1)
+
+
+def test_without_genres_the_vector_is_empty(tables):
+    rows = of(movie_features(*tables([(1, 1, 3.0, T)], [(1, [], None)]), []))
+
+    assert rows[1]["genre_vector"] == []
+    assert rows[1]["release_year"] is None
