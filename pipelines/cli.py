@@ -56,14 +56,18 @@ def run(config: Config = DEFAULT_CONFIG, root: Root = DEFAULT_ROOT, overrides: O
 def serve(
     release: ReleaseFolder = None,
     root: Root = DEFAULT_ROOT,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 8000,
+    host: Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1 if not given.")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port to listen on, 0 for any; 8000 if not given.", min=0, max=65535)
+    ] = None,
 ) -> None:
     """Serve a release over REST, with a page at /."""
     from serving.app import serve as serve_release
     from serving.settings import Settings
 
-    serve_release(Settings(releases=root / "releases", release=release, host=host, port=port))
+    serve_release(
+        Settings.from_environment(releases=root / "releases", release=release, host=host, port=port)
+    )
 
 
 @app.command()

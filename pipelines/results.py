@@ -36,7 +36,8 @@ def show_results(release: Path, console: Console) -> None:
 
 def _table(evaluation: Evaluation) -> Table:
     table = Table(
-        title=f"{evaluation.protocol}, whole catalogue, {evaluation.n_users:,} test users", box=box.SIMPLE_HEAD
+        title=f"{evaluation.protocol}, whole catalogue, {evaluation.n_users:,} test users",
+        box=box.SIMPLE_HEAD,
     )
     table.add_column("model", no_wrap=True)
     table.add_column("K", justify="right")

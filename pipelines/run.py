@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import logging
 import os
 import shlex
 import sys
@@ -49,7 +50,7 @@ def run_pipeline(config: PipelineConfig, root: Path, console: Console) -> Pushed
         # A console of its own on the real standard output, which is about to be redirected.
         progress = RunProgress(STEPS, Console(file=console.file), log)
         try:
-            with contextlib.redirect_stdout(progress), _interpreter_as_shell_word():
+            with contextlib.redirect_stdout(progress), _logged_to(progress), _interpreter_as_shell_word():
                 task = pipeline()
         except RuntimeError as error:
             raise MarqueeError(_explain(progress, error, log_file)) from error
@@ -75,6 +76,20 @@ def _only_run(root: Path) -> Iterator[None]:
                 f"Another run is using {root}. Wait for it to end, or give another folder with --root."
             ) from error
         yield
+
+
+@contextlib.contextmanager
+def _logged_to(progress: RunProgress) -> Iterator[None]:
+    """Show what `kfp.local` logs between steps, such as what the cache answered."""
+    root = logging.getLogger()
+    handler, level = logging.StreamHandler(progress), root.level
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        root.setLevel(level)
+        root.removeHandler(handler)
 
 
 @contextlib.contextmanager

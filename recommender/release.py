@@ -391,7 +391,8 @@ class Release:
         version = live_version(releases)
         if version is None:
             raise ReleaseError(
-                f"No release in {releases} is live. Run the pipeline, or promote one of: {_names(releases)}."
+                f"No release in {releases} is live. Make one with `marquee run`, or promote one that is there: "
+                f"{_names(releases)}."
             )
         return cls.load(releases / version)
 

@@ -1,0 +1,191 @@
+"""The best movies for every user at once."""
+
+import uuid
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from recommender.data.columns import Columns
+from recommender.release import Release, positions_of
+
+RECOMMENDATIONS_SCHEMA: Final = pa.schema(
+    [
+        (Columns.USER_ID, pa.int64()),
+        (Columns.RANK, pa.int32()),
+        (Columns.MOVIE_ID, pa.int64()),
+        (Columns.SCORE, pa.float32()),
+    ]
+)
+"""Columns of recommendations, sorted by `user_id`, then `rank`."""
+
+
+def recommend_all(release: Release, k: int, *, block_scores: int = 1 << 22) -> pa.Table:
+    """The `k` best movies for every user of a release; movies a user has rated never come back.
+
+    Args:
+        release: whose users and movies.
+        k: how many for each user, 1 or more; a user with fewer movies left gets fewer.
+        block_scores: how many scores are in memory at once, whatever the number of users.
+
+    Returns:
+        A table of `RECOMMENDATIONS_SCHEMA`.
+
+    Raises:
+        ValueError: `k` below 1.
+    """
+    lengths = np.diff(release.history_offsets)
+    has_vector = np.isin(release.history_user_ids, release.user_ids)
+    counts = np.zeros(len(release.user_ids), dtype=np.int64)
+    counts[positions_of(release.history_user_ids[has_vector], release.user_ids)] = lengths[has_vector]
+    return recommend_table(
+        user_ids=release.user_ids,
+        user_vectors=release.user_vectors,
+        movie_ids=release.movie_ids,
+        movie_vectors=release.movie_vectors,
+        seen_offsets=np.append(0, np.cumsum(counts)),
+        seen_movie_ids=release.history_movie_ids[np.repeat(has_vector, lengths)],
+        k=k,
+        block_scores=block_scores,
+    )
+
+
+def recommend_table(
+    *,
+    user_ids: NDArray[np.int64],
+    user_vectors: NDArray[np.float32],
+    movie_ids: NDArray[np.int64],
+    movie_vectors: NDArray[np.float32],
+    seen_offsets: NDArray[np.int64],
+    seen_movie_ids: NDArray[np.int64],
+    k: int,
+    block_scores: int = 1 << 22,
+) -> pa.Table:
+    """The `k` best unseen movies for every user, from arrays; lower movie id first among equals.
+
+    Args:
+        user_ids: int64 [users].
+        user_vectors: float32 [users, dimension].
+        movie_ids: int64 [movies], ascending.
+        movie_vectors: float32 [movies, dimension].
+        seen_offsets: int64 [users + 1]; user `i` has seen `seen_movie_ids[offsets[i]:offsets[i + 1]]`.
+        seen_movie_ids: int64 [ratings]; ids that are no movie here are passed over.
+        k: how many for each user, 1 or more.
+        block_scores: how many scores are in memory at once.
+
+    Returns:
+        A table of `RECOMMENDATIONS_SCHEMA`.
+
+    Raises:
+        ValueError: `k` below 1.
+    """
+    if k < 1:
+        raise ValueError(f"k is {k}: ask for 1 movie or more.")
+    k = min(k, len(movie_ids))
+    users_at_once = max(1, block_scores // max(1, len(movie_ids)))
+    seen = positions_of(seen_movie_ids, movie_ids)
+    movies_by_column = np.ascontiguousarray(movie_vectors.T)
+
+    blocks = [RECOMMENDATIONS_SCHEMA.empty_table()]
+    for start in range(0, len(user_ids) if k else 0, users_at_once):
+        stop = min(start + users_at_once, len(user_ids))
+        scores = user_vectors[start:stop] @ movies_by_column
+        offsets = seen_offsets[start : stop + 1]
+        columns = seen[offsets[0] : offsets[-1]]
+        rows = np.repeat(np.arange(stop - start), np.diff(offsets))
+        known = columns >= 0
+        scores[rows[known], columns[known]] = -np.inf
+
+        best, best_scores = _top(scores, k)
+        row, rank = np.nonzero(np.isfinite(best_scores))
+        blocks.append(
+            pa.table(
+                [
+                    user_ids[start:stop][row],
+                    (rank + 1).astype(np.int32),
+                    movie_ids[best[row, rank]],
+                    best_scores[row, rank],
+                ],
+                schema=RECOMMENDATIONS_SCHEMA,
+            )
+        )
+    return pa.concat_tables(blocks).combine_chunks()
+
+
+def _top(scores: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The `k` largest of each row, largest first, lower column first among equals.
+
+    Args:
+        scores: float32 [rows, columns]; -inf for what must not be chosen.
+        k: 1 to the number of columns.
+
+    Returns:
+        Columns int64 [rows, k], scores float32 [rows, k].
+    """
+    columns = scores.shape[1]
+    best = np.argpartition(scores, columns - k, axis=1)[:, columns - k :]
+    best_scores = np.take_along_axis(scores, best, axis=1)
+    order = np.lexsort((best, -best_scores), axis=1)
+    best = np.take_along_axis(best, order, axis=1)
+    best_scores = np.take_along_axis(best_scores, order, axis=1)
+
+    # A partition takes any of those equal to the last one taken: where some were left out, sort the row.
+    last = best_scores[:, -1:]
+    taken = np.count_nonzero(best_scores == last, axis=1)
+    unclear = (np.count_nonzero(scores == last, axis=1) > taken) & np.isfinite(last[:, 0])
+    if unclear.any():
+        best[unclear] = np.argsort(-scores[unclear], axis=1, kind="stable")[:, :k]
+        best_scores[unclear] = np.take_along_axis(scores[unclear], best[unclear], axis=1)
+    return best, best_scores
+
+
+def write_recommendations(embeddings: Path, k: int, output: Path) -> None:
+    """Write everybody's `k` best unseen movies as `recommendations.parquet`.
+
+    Args:
+        embeddings: Folder with `movies.parquet`, `users.parquet` and `history.parquet` of a release.
+        k: how many for each user, 1 or more.
+        output: Folder to write to.
+    """
+    users = pq.read_table(embeddings / "users.parquet", columns=[Columns.USER_ID, Columns.EMBEDDING])
+    movies = pq.read_table(embeddings / "movies.parquet", columns=[Columns.MOVIE_ID, Columns.EMBEDDING])
+    history = pq.read_table(embeddings / "history.parquet", columns=[Columns.USER_ID, Columns.MOVIE_ID])
+    user_ids = users.column(Columns.USER_ID).to_numpy()
+    raters = history.column(Columns.USER_ID).to_numpy()
+    # Users without a vector have ratings as well, so each user's begin and end are looked up.
+    known = np.isin(raters, user_ids)
+    offsets = np.searchsorted(raters[known], user_ids, side="left")
+    table = recommend_table(
+        user_ids=user_ids,
+        user_vectors=_vectors(users),
+        movie_ids=movies.column(Columns.MOVIE_ID).to_numpy(),
+        movie_vectors=_vectors(movies),
+        seen_offsets=np.append(offsets, known.sum()).astype(np.int64),
+        seen_movie_ids=history.column(Columns.MOVIE_ID).to_numpy()[known],
+        k=k,
+    )
+    write_table(table, output / "recommendations.parquet")
+
+
+def write_table(table: pa.Table, file: Path) -> None:
+    """Write a table as Parquet; the file appears whole or not at all.
+
+    Args:
+        table: Such as `recommend_all` gives.
+        file: Replaced if it is there; its folder is made.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    beside = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
+    try:
+        pq.write_table(table, beside)
+        beside.replace(file)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _vectors(table: pa.Table) -> NDArray[np.float32]:
+    lists = table.column(Columns.EMBEDDING).combine_chunks()
+    return np.asarray(lists.flatten(), np.float32).reshape(len(lists), -1)

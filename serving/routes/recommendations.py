@@ -1,0 +1,116 @@
+"""Movies for a user."""
+
+import time
+from typing import Annotated
+
+import numpy as np
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from recommender.explanations.evidence import find_evidence
+from recommender.explanations.wording import because_popular, because_you_liked
+from recommender.release import Release
+from recommender.retrieval.recommend import Recommended, Strategy
+from serving import events
+from serving.dependencies import Limit, RequestId, Service, ServiceDependency, UserId
+from serving.problems import documented
+from serving.routes.movie_summary import MovieSummary
+
+router = APIRouter(prefix="/api/v1", tags=["recommendations"])
+
+
+class RecommendedMovie(MovieSummary):
+    """One recommended movie."""
+
+    rank: int = Field(examples=[1])
+    """1 for the best."""
+    score: float = Field(examples=[0.8731])
+    """How well it fits: with `two_tower` the dot product of user and movie vector, with `popular` how many
+    people rated it. Comparable within one answer only."""
+    reason: str | None = Field(default=None, examples=["Because you liked Blade Runner (1982)"])
+    """Why it is recommended, if `explain=true`."""
+
+
+class Recommendations(BaseModel):
+    """Movies for a user, best first."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    user_id: int = Field(examples=[42])
+    """Whom they are for."""
+    release: str = Field(examples=["20260314T092653Z-5f0c6f1f"])
+    """The release that answered."""
+    strategy: Strategy = Field(examples=["two_tower"])
+    """`two_tower`: from the user's own vector. `popular`: the release does not know the user."""
+    items: list[RecommendedMovie]
+    """The movies; fewer than `limit` where fewer are left. Movies the user has rated never come back."""
+
+
+@router.get(
+    "/recommendations/{user_id}",
+    summary="Recommend movies to a user",
+    response_model=Recommendations,
+    response_model_exclude_unset=True,
+    responses=documented(422, 500),
+)
+def recommend(
+    service: ServiceDependency,
+    request_id: RequestId,
+    user_id: UserId,
+    limit: Limit = 10,
+    explain: Annotated[bool, Query(description="Say why for each movie.", examples=[True])] = False,
+) -> Response:
+    """Movies the user has not rated, best first; for a user nobody knows, the most popular ones."""
+    started = time.perf_counter()
+    key = f"recommendations:{service.release.version}:{user_id}:{limit}:{explain}"
+    body = service.cache.get(key)
+    cached = body is not None
+    if body is None:
+        answer = _answer(service, user_id, limit, explain=explain)
+        body = answer.model_dump_json(exclude_unset=True).encode()
+        service.cache.put(key, body)
+    else:
+        answer = Recommendations.model_validate_json(body)
+    events.record(
+        events.RecommendationsServed(
+            request_id=request_id,
+            user_id=user_id,
+            release=answer.release,
+            strategy=answer.strategy,
+            movie_ids=[item.movie_id for item in answer.items],
+            milliseconds=round(1000 * (time.perf_counter() - started), 3),
+            cached=cached,
+        )
+    )
+    return Response(body, media_type="application/json")
+
+
+def _answer(service: Service, user_id: int, limit: int, *, explain: bool) -> Recommendations:
+    recommended = service.recommender.recommend(user_id, limit)
+    items = []
+    for rank, (movie_id, score) in enumerate(recommended.movies, start=1):
+        movie = service.release.movie(movie_id)
+        items.append(
+            RecommendedMovie(
+                rank=rank,
+                movie_id=movie_id,
+                title=movie.title,
+                release_year=movie.release_year,
+                genres=list(movie.genres),
+                score=score,
+            )
+        )
+    if explain:
+        for item, reason in zip(items, _reasons(service.release, user_id, recommended), strict=True):
+            item.reason = reason
+    return Recommendations(
+        user_id=user_id, release=service.release.version, strategy=recommended.strategy, items=items
+    )
+
+
+def _reasons(release: Release, user_id: int, recommended: Recommended) -> list[str]:
+    movie_ids = [movie.movie_id for movie in recommended.movies]
+    if recommended.strategy == "popular":
+        return [because_popular(release.movie(movie_id)) for movie_id in movie_ids]
+    evidence = find_evidence(release, user_id, np.asarray(movie_ids, dtype=np.int64))
+    return [because_you_liked([release.movie(movie_id) for movie_id in liked]) for liked in evidence]

@@ -1,0 +1,41 @@
+"""The `marquee` command as a person runs it, and one whole run that the tests share."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Marquee = Callable[..., subprocess.CompletedProcess[str]]
+
+SMALL = (
+    "trainer.epochs=6",
+    "trainer.batch_size=32",
+    "trainer.model.dimension=16",
+    "trainer.ranking.epochs=2",
+    "evaluator.minimum_over_most_popular={}",
+)
+"""Overrides under which the made-up ratings are trained on in seconds."""
+
+
+def run_marquee(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run `marquee` in a process of its own and wait for it."""
+    command = [sys.executable, "-m", "pipelines", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def run_small(root: Path, ratings: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
+    """Run the pipeline on a folder of ratings."""
+    settings = ["example_gen.source=directory", f"example_gen.path={ratings}", *SMALL, *overrides]
+    arguments = [word for setting in settings for word in ("--set", setting)]
+    return run_marquee("run", "--config", "ml-100k", "--root", root, *arguments)
+
+
+@pytest.fixture(scope="session")
+def root(ratings_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where one whole run on the made-up ratings has left everything."""
+    folder = tmp_path_factory.mktemp("a root") / "with spaces"
+    done = run_small(folder, ratings_folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder

@@ -1,0 +1,168 @@
+"""From a folder of ratings to answers over HTTP, with the commands that a person uses."""
+
+import json
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import closing, contextmanager
+
+import httpx
+import pyarrow.parquet as pq
+import pytest
+
+from recommender.release import Release, live_version
+from tests.e2e.conftest import run_marquee, run_small
+
+
+@contextmanager
+def served(root):
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "pipelines", "serve", "--root", str(root), "--port", str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+            deadline = time.monotonic() + 60
+            while True:
+                try:
+                    client.get("/readyz").raise_for_status()
+                    break
+                except httpx.HTTPError:
+                    assert process.poll() is None, "the service ended before it was ready"
+                    assert time.monotonic() < deadline, "the service did not get ready"
+                    time.sleep(0.05)
+            yield client
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) in (0, 130, -signal.SIGINT)
+
+
+def test_the_manifest_holds_the_metrics_of_model_and_baseline(root):
+    release = root / "releases" / live_version(root / "releases")
+    metrics = json.loads((release / "manifest.json").read_text())["metrics"]
+    assert metrics["protocol"] == "P-random"
+    assert metrics["retrieval"]["ndcg@10"] > metrics["baselines"]["most_popular"]["ndcg@10"]
+    names = ("recall", "precision", "ndcg", "hit_rate", "map", "coverage")
+    wanted = {f"{name}@{k}" for name in names for k in (5, 10, 20)}
+    assert wanted <= set(metrics["retrieval"])
+    assert wanted <= set(metrics["baselines"]["most_popular"])
+
+
+def test_a_second_run_is_answered_from_the_cache_and_keeps_the_release(root, ratings_folder):
+    before = live_version(root / "releases")
+    done = run_small(root, ratings_folder)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("from the cache") == 10
+    assert live_version(root / "releases") == before
+
+
+def test_one_seed_gives_equal_splits_and_equal_metrics(root, ratings_folder, tmp_path):
+    done = run_small(tmp_path / "other", ratings_folder)
+    assert done.returncode == 0, done.stderr
+    first, second = (Release.open_live(folder / "releases").manifest for folder in (root, tmp_path / "other"))
+    # Its content hashes say that the same ratings are in the same parts.
+    assert first.data["split"] == second.data["split"]
+    assert first.metrics == second.metrics
+
+
+def test_the_service_recommends_unseen_movies_over_http(root):
+    release = Release.open_live(root / "releases")
+    user = int(release.user_ids[0])
+    with served(root) as client:
+        assert client.get("/readyz").json()["release"] == release.version
+        answer = client.get(f"/api/v1/recommendations/{user}", params={"limit": 7}).json()
+        assert answer["strategy"] == "two_tower"
+        movies = [item["movie_id"] for item in answer["items"]]
+        assert len(set(movies)) == 7
+        assert not set(movies) & set(release.history_of(user).movie_ids.tolist())
+
+        unknown = client.get("/api/v1/recommendations/999999").json()
+        assert unknown["strategy"] == "popular"
+        assert [item["movie_id"] for item in unknown["items"]] == release.popular_movie_ids[:10].tolist()
+
+        for limit in (0, 100000):
+            refused = client.get(f"/api/v1/recommendations/{user}", params={"limit": limit})
+            assert refused.status_code == 422
+            assert refused.headers["content-type"] == "application/problem+json"
+            assert str(limit) in refused.text
+
+
+def test_recommend_prints_what_the_service_answers(root):
+    release = Release.open_live(root / "releases")
+    user = int(release.user_ids[0])
+    printed = run_marquee("recommend", "--user", str(user), "--limit", "3", "--root", root)
+    assert printed.returncode == 0
+    with served(root) as client:
+        items = client.get(f"/api/v1/recommendations/{user}", params={"limit": 3}).json()["items"]
+    for item in items:
+        assert item["title"].split(" (")[0] in printed.stdout
+    unknown = run_marquee("recommend", "--user", "999999", "--root", root)
+    assert "not known" in unknown.stdout
+
+
+def test_recommend_all_writes_everybodys_ranked_unseen_movies(root, tmp_path):
+    file = tmp_path / "everybody.parquet"
+    done = run_marquee("recommend", "--all", "--k", "5", "--output", file, "--root", root)
+    assert done.returncode == 0, done.stderr
+    table = pq.read_table(file)
+    assert table.column_names == ["user_id", "rank", "movie_id", "score"]
+    release = Release.open_live(root / "releases")
+    assert table.num_rows == 5 * len(release.user_ids)
+    rows = table.to_pylist()
+    assert [row["rank"] for row in rows[:5]] == [1, 2, 3, 4, 5]
+    seen = set(release.history_of(rows[0]["user_id"]).movie_ids.tolist())
+    assert not seen & {row["movie_id"] for row in rows[:5]}
+
+
+def test_training_on_everything_releases_without_a_test_part(ratings_folder, tmp_path):
+    done = run_small(tmp_path / "root", ratings_folder, "transform.split.test_size=0")
+    assert done.returncode == 0, done.stderr
+    assert "Trained on everything" in done.stdout
+    manifest = Release.open_live(tmp_path / "root" / "releases").manifest
+    assert manifest.data["split"]["parts"]["test"]["n_ratings"] == 0
+    assert manifest.metrics["retrieval"] == {}
+
+
+def test_a_broken_line_stops_the_run_and_leaves_the_live_release(root, ratings_folder, tmp_path):
+    before = live_version(root / "releases")
+    broken = tmp_path / "broken"
+    shutil.copytree(ratings_folder, broken)
+    lines = (broken / "ratings.csv").read_text().splitlines()
+    lines[41] = "12,three,4.0,964982703"
+    (broken / "ratings.csv").write_text("\n".join(lines))
+    done = run_small(root, broken)
+    assert done.returncode == 1
+    said = re.sub(r"\s+", " ", done.stderr)
+    assert "ExampleGen failed" in said
+    for word in ("ratings.csv", "line 42", "movieId", "three"):
+        assert word in said
+    assert "Traceback" not in said
+    assert live_version(root / "releases") == before
+
+
+@pytest.mark.parametrize("harm", ["altered", "missing"])
+def test_a_damaged_release_is_refused_by_name(harm, root, tmp_path):
+    version = live_version(root / "releases")
+    release = tmp_path / version
+    shutil.copytree(root / "releases" / version, release)
+    if harm == "altered":
+        with (release / "users.parquet").open("r+b") as file:
+            file.seek(100)
+            file.write(b"!")
+    else:
+        (release / "users.parquet").unlink()
+    done = run_marquee("serve", "--release", release, "--port", "0")
+    assert done.returncode == 1
+    assert "users.parquet" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_serving_before_any_run_says_what_to_do(tmp_path):
+    done = run_marquee("serve", "--root", tmp_path / "nothing")
+    assert done.returncode == 1
+    assert "marquee run" in done.stderr
