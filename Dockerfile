@@ -3,6 +3,8 @@
 #   docker run -p 127.0.0.1:8000:8000 -v "$PWD/var/releases:/releases:ro" marquee
 FROM python:3.12-slim-bookworm AS builder
 WORKDIR /build
+# A package mirror: docker build --build-arg PIP_INDEX_URL=...
+ARG PIP_INDEX_URL
 COPY requirements.txt pyproject.toml ./
 RUN python -m venv /opt/marquee
 # What to install stands in pyproject.toml, at which version in requirements.txt.
@@ -22,7 +24,6 @@ ENV PATH=/opt/marquee/bin:$PATH \
     MARQUEE_RELEASES=/releases \
     MARQUEE_HOST=0.0.0.0 \
     MARQUEE_PORT=8000
-VOLUME /releases
 EXPOSE 8000
 USER 10001
 # As the first process of a container Python heeds SIGINT from the start, SIGTERM only once it listens.

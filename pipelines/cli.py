@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from recommender.errors import MarqueeError
@@ -107,7 +108,7 @@ def _recommend_to_one(release: Release, user: int, limit: int) -> None:
         table.add_column(name, justify=justify)  # type: ignore[arg-type]
     for rank, scored in enumerate(found.movies, start=1):
         movie = release.movie(scored.movie_id)
-        table.add_row(str(rank), movie.title, ", ".join(movie.genres), f"{scored.score:.3f}")
+        table.add_row(str(rank), escape(movie.title), escape(", ".join(movie.genres)), f"{scored.score:.3f}")
     console.print(table)
 
 
@@ -134,7 +135,7 @@ def main() -> None:
     try:
         app()
     except MarqueeError as error:
-        Console(stderr=True).print(f"[red]error:[/red] {error}", soft_wrap=True, highlight=False, markup=True)
+        Console(stderr=True).print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True, highlight=False)
         sys.exit(1)
     except KeyboardInterrupt:
         Console(stderr=True).print("Interrupted. The same command goes on where this one stopped.")

@@ -391,7 +391,7 @@ class Release:
         version = live_version(releases)
         if version is None:
             raise ReleaseError(
-                f"No release in {releases} is live. Make one with `marquee run`, or promote one that is there: "
+                f"No release in {releases} is live. Make one with `marquee run`, or promote one of: "
                 f"{_names(releases)}."
             )
         return cls.load(releases / version)

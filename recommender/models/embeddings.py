@@ -43,22 +43,23 @@ def write_embeddings(examples: Path, transformed: TransformedExamples, model: Pa
     catalogue = catalogue.append_column("rating_count", features["rating_count"].cast(pa.int64()))
     catalogue = catalogue.append_column("rating_mean", features["avg_rating"].cast(pa.float64()))
     pq.write_table(catalogue.append_column(Columns.EMBEDDING, _lists(movies)), output / "movies.parquet")
-    pq.write_table(
-        pa.table(
-            {
-                Columns.USER_ID: transformed.user_ids,
-                "rating_count": history.lengths,
-                Columns.EMBEDDING: _lists(users),
-            }
-        ),
-        output / "users.parquet",
-    )
     ratings = pq.read_table(
         examples / "ratings.parquet",
         columns=[Columns.USER_ID, Columns.MOVIE_ID, Columns.RATING, Columns.TIMESTAMP],
     )
     ratings = ratings.sort_by([(Columns.USER_ID, "ascending"), (Columns.TIMESTAMP, "ascending")])
     pq.write_table(ratings, output / "history.parquet")
+    raters, counts = np.unique(ratings.column(Columns.USER_ID).to_numpy(), return_counts=True)
+    pq.write_table(
+        pa.table(
+            {
+                Columns.USER_ID: transformed.user_ids,
+                "rating_count": counts[np.searchsorted(raters, transformed.user_ids)],
+                Columns.EMBEDDING: _lists(users),
+            }
+        ),
+        output / "users.parquet",
+    )
     logger.info("%s user vectors and %s movie vectors", f"{len(users):,}", f"{len(movies):,}")
 
 

@@ -1,6 +1,7 @@
 """Reporting a training run to MLflow and TensorBoard."""
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -77,9 +78,10 @@ def tracked(
         return
     import mlflow
 
+    if tracking.mlflow_artifacts is not None:
+        # Without a server MLflow has no public setting for this, and would make `mlruns` in the working folder.
+        os.environ.setdefault("_MLFLOW_SERVER_ARTIFACT_ROOT", tracking.mlflow_artifacts)
     mlflow.set_tracking_uri(tracking.mlflow_uri)
-    if mlflow.get_experiment_by_name(tracking.experiment) is None:
-        mlflow.create_experiment(tracking.experiment, artifact_location=tracking.mlflow_artifacts)
     mlflow.set_experiment(tracking.experiment)
     with mlflow.start_run() as run:
         mlflow.log_params({"seed": seed, **_flat(config.model_dump(mode="json"))})

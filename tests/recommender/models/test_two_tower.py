@@ -88,7 +88,7 @@ def test_in_batch_softmax_subtracts_the_log_of_how_often_each_movie_is_drawn(tra
 
 
 def test_sharing_an_embedding_needs_one_to_share():
-    with pytest.raises(ValueError, match="share_movie_embedding needs movie_tower.use_id"):
+    with pytest.raises(ValueError, match=r"share_movie_embedding needs movie_tower\.use_id"):
         TwoTowerConfig(
             user_tower=UserTowerConfig(share_movie_embedding=True),
             movie_tower=MovieTowerConfig(use_id=False, use_features=True),

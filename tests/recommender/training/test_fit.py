@@ -82,7 +82,11 @@ def test_a_loss_that_explodes_stops_training_and_says_at_which_step(transformed)
         fit(transformed, config, seed=0)
 
 
-def test_train_writes_the_model_and_tells_mlflow_and_tensorboard(transformed, tmp_path):
+def test_train_writes_the_model_and_tells_mlflow_and_tensorboard(transformed, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    # Training sets this one; the test puts it back as it was.
+    monkeypatch.setenv("_MLFLOW_SERVER_ARTIFACT_ROOT", "")
+    monkeypatch.delenv("_MLFLOW_SERVER_ARTIFACT_ROOT")
     tracking = Tracking(
         experiment="a test",
         mlflow_uri=f"sqlite:///{tmp_path / 'mlflow.db'}",
@@ -102,6 +106,7 @@ def test_train_writes_the_model_and_tells_mlflow_and_tensorboard(transformed, tm
     assert [point.value for point in curve] == pytest.approx(report.curves["retrieval"]["val_ndcg@10"])
     kept = {file.name for file in (tmp_path / "artifacts").rglob("*.json")}
     assert kept == {"split.json", "training.json"}
+    assert not (tmp_path / "mlruns").exists()
     assert list((tmp_path / "logs" / report.mlflow_run_id).rglob("events.out.tfevents.*"))
 
 

@@ -29,5 +29,5 @@ def test_a_search_in_which_every_trial_fails_is_an_error(transformed, tmp_path):
 
 
 def test_an_unknown_field_is_named():
-    with pytest.raises(TrainingError, match="tuner.space.model.colour: the trainer has no such field"):
+    with pytest.raises(TrainingError, match=r"tuner\.space\.model\.colour: the trainer has no such field"):
         with_values(START, {"model.colour": 1})
