@@ -3,7 +3,7 @@ SHELL := /bin/sh
 SERVE ?= yes
 PORT ?= 8000
 PYTHON ?= $(shell for candidate in python3.12 python3.11 python3 python; do \
-	if $$candidate -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null; \
+	if $$candidate -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' >/dev/null 2>&1; \
 	then echo $$candidate; break; fi; done)
 BIN := .venv/bin
 VENV_PYTHON := $(BIN)/python
@@ -42,7 +42,7 @@ setup: .venv/.installed
 .venv/.installed: .venv/.made requirements.txt pyproject.toml
 	@echo "Installing what requirements.txt pins: some minutes the first time"
 	@$(INSTALL) -r requirements.txt || $(OFFLINE)
-	@$(INSTALL) --no-deps --no-build-isolation --editable . || $(OFFLINE)
+	@PYTHONWARNINGS=ignore $(INSTALL) --no-deps --no-build-isolation --editable . || $(OFFLINE)
 	@touch $@
 
 .venv/.installed-dev: .venv/.installed requirements-dev.txt

@@ -269,4 +269,5 @@ def _figures(statistics: Statistics) -> list[go.Figure]:
 def _bars(title: str, names: list[Any], counts: list[int]) -> go.Figure:
     figure = go.Figure(go.Bar(x=names, y=counts))
     figure.update_layout(title=title, height=360, margin={"l": 60, "r": 20, "t": 60, "b": 60})
+    figure.update_layout(xaxis_type="category", yaxis_title="number", template="plotly_white")
     return figure

@@ -101,7 +101,7 @@ def bless(evaluation: Evaluation, config: EvaluatorConfig) -> Blessing:
     required = [(name, value, "at least") for name, value in config.minimum.items()]
     popular = evaluation.baselines["most_popular"]
     required += [
-        (name, ratio * popular[name], f"{ratio:g} x most popular,")
+        (name, ratio * popular[name], f"at least {ratio:g} x most popular,")
         for name, ratio in config.minimum_over_most_popular.items()
     ]
     reached = [

@@ -37,7 +37,7 @@ def _plot(evaluation: Evaluation) -> str:
     figure = go.Figure()
     low_high = [evaluation.intervals.get(name) for name in names]
     values = [evaluation.retrieval[name] for name in names]
-    spread = [0.0 if ends is None else (ends[1] - ends[0]) / 2 for ends in low_high]
+    spread = [None if ends is None else (ends[1] - ends[0]) / 2 for ends in low_high]
     figure.add_bar(name="two towers", x=names, y=values, error_y={"type": "data", "array": spread})
     for baseline, metrics in evaluation.baselines.items():
         figure.add_bar(name=baseline.replace("_", " "), x=names, y=[metrics[name] for name in names])

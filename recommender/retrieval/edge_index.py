@@ -137,6 +137,9 @@ class EdgeMovieIndex:
         try:
             private = Path(copy.name) / "index"
             shutil.copytree(folder, private, copy_function=copy_sparse)
+            # Folders keep their modes when copied, and a release may be read-only.
+            for directory in (private, *filter(Path.is_dir, private.rglob("*"))):
+                directory.chmod(0o700)
             search = _Search.model_validate_json((private / _SEARCH).read_bytes())
             shard = qdrant_edge.EdgeShard.load(str(private))
         except Exception as error:

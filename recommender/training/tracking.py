@@ -76,10 +76,12 @@ def tracked(
     if tracking.mlflow_uri is None:
         yield TrackedRun(None, Path(tracking.tensorboard) if tracking.tensorboard else None)
         return
+    # MLflow would report its usage to its makers; whoever wants that sets the variable to false.
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     import mlflow
 
     if tracking.mlflow_artifacts is not None:
-        # Without a server MLflow has no public setting for this, and would make `mlruns` in the working folder.
+        # Without a server MLflow has no public setting for this, and would make `mlruns` where it is run.
         os.environ.setdefault("_MLFLOW_SERVER_ARTIFACT_ROOT", tracking.mlflow_artifacts)
     mlflow.set_tracking_uri(tracking.mlflow_uri)
     mlflow.set_experiment(tracking.experiment)
