@@ -44,7 +44,11 @@ def run(config: Config = DEFAULT_CONFIG, root: Root = DEFAULT_ROOT, overrides: O
     from pipelines.run import run_pipeline
 
     settings = read_config(config, overrides or ())
-    pushed = run_pipeline(settings, root, console)
+    try:
+        pushed = run_pipeline(settings, root, console)
+    except KeyboardInterrupt:
+        Console(stderr=True).print("Interrupted. The same command goes on where this one stopped.")
+        raise typer.Exit(130) from None
     if pushed.version is None:
         raise MarqueeError(
             f"Not released, because the model is not good enough: {'; '.join(pushed.reasons)}. "
@@ -137,6 +141,3 @@ def main() -> None:
     except MarqueeError as error:
         Console(stderr=True).print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True, highlight=False)
         sys.exit(1)
-    except KeyboardInterrupt:
-        Console(stderr=True).print("Interrupted. The same command goes on where this one stopped.")
-        sys.exit(130)

@@ -21,7 +21,7 @@ def show_results(release: Path, console: Console) -> None:
     evaluation = Evaluation.from_mapping(manifest.metrics)
     counts = manifest.counts
     console.print(
-        f"\n{manifest.dataset}: {counts.ratings:,} ratings, {counts.users:,} users, {counts.movies:,} movies"
+        f"\n{manifest.dataset}\n{counts.ratings:,} ratings, {counts.users:,} users, {counts.movies:,} movies"
     )
     if evaluation.retrieval:
         console.print(_table(evaluation))
@@ -35,10 +35,9 @@ def show_results(release: Path, console: Console) -> None:
 
 
 def _table(evaluation: Evaluation) -> Table:
-    table = Table(
-        title=f"{evaluation.protocol}, whole catalogue, {evaluation.n_users:,} test users",
-        box=box.SIMPLE_HEAD,
-    )
+    title = f"{evaluation.protocol}, whole catalogue, {evaluation.n_users:,} test users"
+    # Narrow enough for a terminal of 80 columns.
+    table = Table(title=title, box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("model", no_wrap=True)
     table.add_column("K", justify="right")
     for metric in TABLE_METRICS:

@@ -1,13 +1,11 @@
 """The `marquee` command as a person runs it, and one whole run that the tests share."""
 
+import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-Marquee = Callable[..., subprocess.CompletedProcess[str]]
 
 SMALL = (
     "trainer.epochs=6",
@@ -25,11 +23,27 @@ def run_marquee(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+def _small(root: Path, ratings: Path, overrides: tuple[str, ...]) -> list[str]:
+    settings = ["example_gen.source=directory", f"example_gen.path={ratings}", *SMALL, *overrides]
+    words = [word for setting in settings for word in ("--set", setting)]
+    return ["run", "--config", "ml-100k", "--root", str(root), *words]
+
+
 def run_small(root: Path, ratings: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
     """Run the pipeline on a folder of ratings."""
-    settings = ["example_gen.source=directory", f"example_gen.path={ratings}", *SMALL, *overrides]
-    arguments = [word for setting in settings for word in ("--set", setting)]
-    return run_marquee("run", "--config", "ml-100k", "--root", root, *arguments)
+    return run_marquee(*_small(root, ratings, overrides))
+
+
+def start_small(root: Path, ratings: Path) -> subprocess.Popen[str]:
+    """Start the pipeline on a folder of ratings in a process group of its own, as a shell does."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "pipelines", *_small(root, ratings, ())],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
 
 
 @pytest.fixture(scope="session")

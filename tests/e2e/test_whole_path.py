@@ -1,6 +1,7 @@
 """From a folder of ratings to answers over HTTP, with the commands that a person uses."""
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -15,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from recommender.release import Release, live_version
-from tests.e2e.conftest import run_marquee, run_small
+from tests.e2e.conftest import run_marquee, run_small, start_small
 
 
 @contextmanager
@@ -59,15 +60,6 @@ def test_a_second_run_is_answered_from_the_cache_and_keeps_the_release(root, rat
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("from the cache") == 10
     assert live_version(root / "releases") == before
-
-
-def test_one_seed_gives_equal_splits_and_equal_metrics(root, ratings_folder, tmp_path):
-    done = run_small(tmp_path / "other", ratings_folder)
-    assert done.returncode == 0, done.stderr
-    first, second = (Release.open_live(folder / "releases").manifest for folder in (root, tmp_path / "other"))
-    # Its content hashes say that the same ratings are in the same parts.
-    assert first.data["split"] == second.data["split"]
-    assert first.metrics == second.metrics
 
 
 def test_the_service_recommends_unseen_movies_over_http(root):
@@ -166,3 +158,33 @@ def test_serving_before_any_run_says_what_to_do(tmp_path):
     done = run_marquee("serve", "--root", tmp_path / "nothing")
     assert done.returncode == 1
     assert "marquee run" in done.stderr
+
+
+def test_a_run_that_was_interrupted_and_killed_ends_like_one_that_was_not(root, ratings_folder, tmp_path):
+    uninterrupted = Release.open_live(root / "releases").manifest
+    root = tmp_path / "root"
+    with start_small(root, ratings_folder) as process:
+        for line in process.stdout:
+            if "ExampleValidator" in line:
+                break
+        os.killpg(process.pid, signal.SIGINT)
+        rest = process.stdout.read()
+    assert process.returncode == 130
+    assert "The same command goes on" in rest
+    assert "Traceback" not in rest
+    assert live_version(root / "releases") is None
+
+    with start_small(root, ratings_folder) as process:
+        for line in process.stdout:
+            if "Transform" in line:
+                break
+        os.killpg(process.pid, signal.SIGKILL)
+    assert live_version(root / "releases") is None
+
+    done = run_small(root, ratings_folder)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("from the cache") >= 4
+    manifest = Release.open_live(root / "releases").manifest
+    # Two runs with one seed: the content hashes of the split and every metric are equal.
+    assert manifest.data["split"] == uninterrupted.data["split"]
+    assert manifest.metrics == uninterrupted.metrics
