@@ -1,6 +1,22 @@
 # The service alone, without TensorFlow:
 #   docker build -t marquee .
 #   docker run -p 127.0.0.1:8000:8000 -v "$PWD/var/releases:/releases:ro" marquee
+# What the steps of a compiled pipeline run in:
+#   docker build --target steps -t marquee-python:0.1 .
+FROM python:3.12-slim-bookworm AS steps
+ARG PIP_INDEX_URL
+WORKDIR /app
+COPY requirements.txt ./
+RUN pip install --no-cache-dir --only-binary :all: --requirement requirements.txt
+COPY pyproject.toml README.md ./
+COPY components/ components/
+COPY pipelines/ pipelines/
+COPY recommender/ recommender/
+COPY serving/ serving/
+RUN pip install --no-cache-dir --no-deps --no-build-isolation . \
+    && useradd --system --uid 10001 --create-home --shell /usr/sbin/nologin marquee
+USER 10001
+
 FROM python:3.12-slim-bookworm AS builder
 WORKDIR /build
 # A package mirror: docker build --build-arg PIP_INDEX_URL=...

@@ -13,7 +13,7 @@ OFFLINE = { echo; \
 	echo "check the network, or point pip at a mirror with PIP_INDEX_URL. Then run the same command again."; \
 	exit 1; }
 
-.PHONY: help setup demo test lint types ci clean
+.PHONY: help setup demo test lint types clean
 
 help:
 	@echo "make demo     set up, run the pipeline on MovieLens 100K, serve on http://127.0.0.1:$(PORT)"
@@ -64,8 +64,6 @@ lint: .venv/.installed-dev
 
 types: .venv/.installed-dev
 	@$(VENV_PYTHON) -m mypy
-
-ci: test lint types
 
 clean:
 	@rm -rf .venv

@@ -11,7 +11,6 @@ import json
 import logging
 import os
 import platform
-import subprocess
 import sys
 import tempfile
 import time
@@ -22,6 +21,7 @@ import numpy as np
 import typer
 
 from pipelines.config import read_config
+from pipelines.source_digest import git_commit
 from recommender.data.sources import ingest
 from recommender.evaluation.baselines import ease, most_popular
 from recommender.evaluation.evaluator import RankingQuality, Scorer, dot_product, evaluate_ranking
@@ -71,7 +71,7 @@ def main(
         "coverage_ratio_to_ease": models["retrieval"]["coverage@10"] / models["ease"]["coverage@10"],
         "rmse": float(np.mean(rmse)),
         "seconds": {name: float(np.mean([took[name] for took in seconds])) for name in seconds[0]},
-        **_circumstances(),
+        **_circumstances(f"--dataset {dataset} --protocol {protocol} --seeds {seeds}"),
     }
     json.dump(result, sys.stdout, indent=2)
     sys.stdout.write("\n")
@@ -150,8 +150,7 @@ def _summary(qualities: list[RankingQuality]) -> dict[str, Any]:
     return {**means, "interval": interval, "ndcg@10_of_each_seed": [q.means["ndcg@10"] for q in qualities]}
 
 
-def _circumstances() -> dict[str, Any]:
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+def _circumstances(arguments: str) -> dict[str, Any]:
     return {
         "machine": {
             "processor": platform.processor() or platform.machine(),
@@ -159,8 +158,8 @@ def _circumstances() -> dict[str, Any]:
             "python": platform.python_version(),
         },
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
-        "commit": commit.stdout.strip() or None,
-        "command": "python -m benchmarks.quality " + " ".join(sys.argv[1:]),
+        "commit": git_commit(),
+        "command": f"python -m benchmarks.quality {arguments}",
     }
 
 

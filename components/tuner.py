@@ -9,6 +9,7 @@ def tuner(
     config: str,
     trainer_config: str,
     seed: int,
+    trials: str,
     transformed_examples: Input[Dataset],
     hyperparameters: Output[Artifact],
 ) -> None:
@@ -18,6 +19,7 @@ def tuner(
         config: `TunerConfig` as JSON.
         trainer_config: `TrainerConfig` as JSON, the start of the search.
         seed: Of the search.
+        trials: Folder where an interrupted search goes on.
         transformed_examples: From Transform.
         hyperparameters: Gets `hyperparameters.json`, a `TrainerConfig`.
     """
@@ -29,11 +31,10 @@ def tuner(
     with step():
         chosen = TrainerConfig.model_validate_json(trainer_config)
         search = TunerConfig.model_validate_json(config)
-        folder = Path(hyperparameters.path)
         if search.enabled:  # TensorFlow takes seconds to import
             from recommender.features.transformed_examples import TransformedExamples
             from recommender.training.tuning import tune
 
             examples = TransformedExamples(Path(transformed_examples.path))
-            chosen = tune(examples, chosen, search, seed, folder / "trials")
-        write_hyperparameters(chosen, folder)
+            chosen = tune(examples, chosen, search, seed, Path(trials))
+        write_hyperparameters(chosen, Path(hyperparameters.path))

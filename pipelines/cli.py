@@ -1,5 +1,6 @@
 """The `marquee` command."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from recommender.errors import MarqueeError
-from recommender.release import Release
+from recommender.release import Release, list_releases, live_version, promote, rollback
 from recommender.retrieval.batch import recommend_all, write_table
 from recommender.retrieval.exact_index import ExactMovieIndex
 from recommender.retrieval.recommend import Recommender
@@ -21,6 +22,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+releases_app = typer.Typer(help="List releases, promote one, roll back.", no_args_is_help=True)
+app.add_typer(releases_app, name="releases")
 console = Console()
 
 Root = Annotated[Path, typer.Option(help="Where data, runs and releases live.", file_okay=False)]
@@ -60,18 +63,24 @@ def run(config: Config = DEFAULT_CONFIG, root: Root = DEFAULT_ROOT, overrides: O
 @app.command()
 def serve(
     release: ReleaseFolder = None,
-    root: Root = DEFAULT_ROOT,
+    root: Annotated[
+        Path | None, typer.Option(help="Where releases live; var if not given.", file_okay=False)
+    ] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1 if not given.")] = None,
     port: Annotated[
         int | None, typer.Option(help="Port to listen on, 0 for any; 8000 if not given.", min=0, max=65535)
     ] = None,
 ) -> None:
-    """Serve a release over REST, with a page at /."""
+    """Serve a release over REST, with a page at /. MARQUEE_* variables say what options do not."""
     from serving.app import serve as serve_release
     from serving.settings import Settings
 
+    variables = dict(os.environ)
+    if root is not None:
+        variables.pop("MARQUEE_RELEASE", None)  # an option goes before a variable
+    releases = root / "releases" if root is not None else None
     serve_release(
-        Settings.from_environment(releases=root / "releases", release=release, host=host, port=port)
+        Settings.from_environment(variables, releases=releases, release=release, host=host, port=port)
     )
 
 
@@ -112,14 +121,39 @@ def _recommend_to_one(release: Release, user: int, limit: int) -> None:
         table.add_column(name, justify=justify)  # type: ignore[arg-type]
     for rank, scored in enumerate(found.movies, start=1):
         movie = release.movie(scored.movie_id)
-        table.add_row(str(rank), escape(movie.title), escape(", ".join(movie.genres)), f"{scored.score:.3f}")
+        score = f"{scored.score:.3f}" if found.strategy == "two_tower" else f"{scored.score:.0f} ratings"
+        table.add_row(str(rank), escape(movie.title), escape(", ".join(movie.genres)), score)
     console.print(table)
+
+
+@releases_app.command("list")
+def list_all(root: Root = DEFAULT_ROOT) -> None:
+    """List releases, oldest first; the live one is marked."""
+    folder = root / "releases"
+    live = live_version(folder)
+    for version in list_releases(folder):
+        console.print(f"{version}{'  live' if version == live else ''}")
+
+
+@releases_app.command("promote")
+def promote_one(version: Annotated[str, typer.Argument()], root: Root = DEFAULT_ROOT) -> None:
+    """Make a release the live one."""
+    promote(root / "releases", version)
+    console.print(f"Release {version} is live")
+
+
+@releases_app.command("rollback")
+def roll_back(root: Root = DEFAULT_ROOT) -> None:
+    """Make the release before the live one live again."""
+    console.print(f"Release {rollback(root / 'releases')} is live")
 
 
 @app.command("compile")
 def compile_pipeline(
     config: Config = DEFAULT_CONFIG,
-    root: Root = DEFAULT_ROOT,
+    root: Annotated[Path, typer.Option(help="Where the volume that all steps share is mounted.")] = Path(
+        "/marquee"
+    ),
     overrides: Overrides = None,
     output: Annotated[Path, typer.Option(help="YAML file to write.", dir_okay=False)] = Path("pipeline.yaml"),
 ) -> None:
@@ -129,7 +163,10 @@ def compile_pipeline(
     from pipelines.config import read_config
     from pipelines.movielens import movielens_pipeline
 
-    pipeline = movielens_pipeline(read_config(config, overrides or ()), root.resolve())
+    if output.suffix not in {".yaml", ".yml"}:
+        raise MarqueeError(f"--output {output}: give a name that ends in .yaml.")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    pipeline = movielens_pipeline(read_config(config, overrides or ()), root)
     compiler.Compiler().compile(pipeline, str(output))
     console.print(f"The pipeline is in {output}")
 
@@ -138,6 +175,6 @@ def main() -> None:
     """Run the command; a mistake that a person can mend ends in one message, not in a traceback."""
     try:
         app()
-    except MarqueeError as error:
+    except (MarqueeError, OSError) as error:
         Console(stderr=True).print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True, highlight=False)
         sys.exit(1)

@@ -1,5 +1,6 @@
 """One YAML file, read into a tree of frozen sections."""
 
+import re
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
@@ -48,6 +49,15 @@ class PipelineConfig(Configuration):
     """The vector index."""
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1 with the numbers of YAML 1.2: `1e-3` is one, not a text."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\.\d+|\d+(\.\d*)?)[eE][-+]?\d+$"), list("-+.0123456789")
+)
+
+
 def read_config(file: Path, overrides: Sequence[str] = ()) -> PipelineConfig:
     """Read a configuration.
 
@@ -85,7 +95,7 @@ def _find(file: Path) -> Path:
 
 def _read_yaml(file: Path) -> dict[str, Any]:
     try:
-        tree = yaml.safe_load(file.read_text(encoding="utf-8"))
+        tree = yaml.load(file.read_text(encoding="utf-8"), _Loader)  # noqa: S506  a SafeLoader
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{file} cannot be read: {error}.") from error
     except yaml.YAMLError as error:
@@ -107,7 +117,7 @@ def _set(tree: dict[str, Any], override: str) -> None:
             f"--set {override}: write it as section.field=value, such as trainer.epochs=3."
         )
     try:
-        value = yaml.safe_load(text) if text else ""
+        value = yaml.load(text, _Loader) if text else ""  # noqa: S506  a SafeLoader
     except yaml.YAMLError as error:
         raise ConfigurationError(f"--set {override}: {text!r} is no YAML value.") from error
     branch = tree

@@ -1,5 +1,6 @@
 """The pipeline: eleven steps from raw files to a live release."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -44,16 +45,18 @@ def movielens_pipeline(config: PipelineConfig, root: Path) -> Any:
 
     Args:
         config: What the steps do; each section becomes a parameter of the pipeline, as JSON.
-        root: Where downloads, tracking and releases live.
+        root: Absolute; where downloads, tracking and releases live. `MLFLOW_TRACKING_URI` names a tracking
+            server instead.
 
     Returns:
         A Kubeflow pipeline, to be called where it runs locally, or to be compiled. Its output is what came
         of the run, a `Pushed`.
     """
+    server = os.environ.get("MLFLOW_TRACKING_URI")
     tracking = Tracking(
         experiment=config.run.name,
-        mlflow_uri=f"sqlite:///{root / 'mlflow.db'}",
-        mlflow_artifacts=(root / "mlflow").as_uri(),
+        mlflow_uri=server or f"sqlite:///{root / 'mlflow.db'}",
+        mlflow_artifacts=None if server else (root / "mlflow").as_uri(),
         tensorboard=str(root / "tensorboard"),
     )
     run_description = RunDescription(
@@ -75,6 +78,7 @@ def movielens_pipeline(config: PipelineConfig, root: Path) -> Any:
         run: str = run_description.model_dump_json(),
         tracking: str = tracking.model_dump_json(),
         downloads: str = str(root / "downloads"),
+        trials: str = str(root / "trials"),
         releases: str = str(root / "releases"),
     ) -> Artifact:
         raw = example_gen(config=example_gen_config, fingerprint=example_gen_fingerprint, downloads=downloads)
@@ -88,6 +92,7 @@ def movielens_pipeline(config: PipelineConfig, root: Path) -> Any:
             config=tuner_config,
             trainer_config=trainer_config,
             seed=seed,
+            trials=trials,
             transformed_examples=transformed_examples,
         )
         trained = trainer(

@@ -5,12 +5,14 @@ import fcntl
 import logging
 import os
 import shlex
+import signal
 import sys
 import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 from rich.console import Console
 
 from pipelines.config import PipelineConfig
@@ -18,6 +20,9 @@ from pipelines.movielens import STEPS, movielens_pipeline
 from pipelines.progress import RunProgress
 from recommender.errors import MarqueeError
 from recommender.push import Pushed
+
+_PATIENCE_S = 5.0
+"""How long a step may take to end when the run is interrupted."""
 
 
 def run_pipeline(config: PipelineConfig, root: Path, console: Console) -> Pushed:
@@ -50,7 +55,12 @@ def run_pipeline(config: PipelineConfig, root: Path, console: Console) -> Pushed
         # A console of its own on the real standard output, which is about to be redirected.
         progress = RunProgress(STEPS, Console(file=console.file), log)
         try:
-            with contextlib.redirect_stdout(progress), _logged_to(progress), _interpreter_as_shell_word():
+            with (
+                contextlib.redirect_stdout(progress),
+                _logged_to(progress),
+                _interpreter_as_shell_word(),
+                _no_step_left_behind(),
+            ):
                 task = pipeline()
         except RuntimeError as error:
             raise MarqueeError(_explain(progress, error, log_file)) from error
@@ -63,6 +73,30 @@ def _explain(progress: RunProgress, error: RuntimeError, log_file: Path) -> str:
     step = progress.failed_step or "The pipeline"
     reason = progress.failure or progress.last_line or str(error)
     return f"{step} failed: {reason}\nEverything that was printed is in {log_file}"
+
+
+@contextlib.contextmanager
+def _no_step_left_behind() -> Iterator[None]:
+    """End the running step with the run: `kfp.local` leaves it running where only this process is stopped.
+
+    SIGTERM, as service managers send it, then means what Ctrl-C means.
+    """
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        children = psutil.Process().children(recursive=True)
+        for child in children:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.terminate()
+        _, alive = psutil.wait_procs(children, timeout=_PATIENCE_S)
+        for child in alive:
+            child.kill()
 
 
 @contextlib.contextmanager

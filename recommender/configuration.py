@@ -12,7 +12,9 @@ class Configuration(BaseModel):
     Unknown keys and values of another kind are errors: `1` is a valid float, `"1"` is not.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
     @classmethod
     def from_mapping(cls, values: dict[str, Any]) -> Self:

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from recommender.configuration import Configuration
 from recommender.data.sources import SourceReport
 from recommender.data.splits import SplitManifest
+from recommender.errors import ReleaseError
 from recommender.evaluation.result import Blessing, Evaluation
 from recommender.release import promote, write_release
 from recommender.training.report import TrainingReport
@@ -90,6 +91,12 @@ def push(
             "history.parquet": embeddings / "history.parquet",
             "index": index,
         }
+        missing = [str(path) for path in parts.values() if not path.exists()]
+        if missing:
+            raise ReleaseError(
+                f"{', '.join(missing)}: removed since the step that made it. Delete the artifacts folder and "
+                "run again; every step is then made anew."
+            )
         version = write_release(
             releases, parts, _manifest(run, examples, transformed, model, evaluation, embeddings)
         )

@@ -79,6 +79,7 @@ _VERSION: Final = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
 _TIME: Final = "%Y%m%dT%H%M%SZ"
 _SET_BY_WRITER: Final = frozenset({"format", "version", "created_at", "content_digest", "files"})
 _PROBLEMS_SHOWN: Final = 10
+_MEND_CURRENT: Final = "Mend it with `marquee releases promote VERSION`."
 
 
 class Counts(BaseModel):
@@ -181,7 +182,7 @@ def write_release(releases: Path, parts: Mapping[str, Path], manifest: Mapping[s
         **given,
         "format": FORMAT,
         "version": version,
-        "created_at": moment.isoformat().replace("+00:00", "Z"),
+        "created_at": _written(moment),
         "content_digest": digest,
         "files": files,
     }
@@ -225,6 +226,8 @@ def verify_release(folder: Path) -> Manifest:
         raw = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ReleaseError(f"{path} is missing, so {folder} is no release. {remedy}") from None
+    except OSError as error:
+        raise ReleaseError(f"{path} cannot be read: {error}. {remedy}") from error
     except ValueError as error:
         raise ReleaseError(f"{path} is not whole JSON ({error}). {remedy}") from error
     manifest = _read_manifest(raw, str(path))
@@ -233,6 +236,8 @@ def verify_release(folder: Path) -> Manifest:
     given = {key: value for key, value in raw.items() if key not in _SET_BY_WRITER}
     if not problems and _content_digest(manifest.files, given) != manifest.content_digest:
         problems.append(f"{path} was altered: its content digest does not fit what it says")
+    if not problems and not _is_named_after_its_content(manifest):
+        problems.append(f"{path} was altered: version and created_at do not fit the content")
     if problems:
         shown = problems[:_PROBLEMS_SHOWN]
         more = [f"and {len(problems) - len(shown)} more"] if len(problems) > len(shown) else []
@@ -262,10 +267,10 @@ def live_version(releases: Path) -> str | None:
         version = path.read_text(encoding="utf-8").strip()
     except FileNotFoundError:
         return None
+    except (OSError, ValueError) as error:
+        raise ReleaseError(f"{path} cannot be read: {error}. {_MEND_CURRENT}") from error
     if not _VERSION.fullmatch(version):
-        raise ReleaseError(
-            f"{path} holds {version[:80]!r}, which is no release. Promote a release to mend it."
-        )
+        raise ReleaseError(f"{path} holds {version[:80]!r}, which is no release. {_MEND_CURRENT}")
     return version
 
 
@@ -394,7 +399,10 @@ class Release:
                 f"No release in {releases} is live. Make one with `marquee run`, or promote one of: "
                 f"{_names(releases)}."
             )
-        return cls.load(releases / version)
+        release = cls.load(releases / version)
+        if release.version != version:
+            raise ReleaseError(f"{releases / version} holds another release, {release.version}. Rename it.")
+        return release
 
     @property
     def version(self) -> str:
@@ -545,8 +553,12 @@ def _differences(folder: Path, files: Mapping[str, str]) -> Iterator[str]:
             yield f"{folder / name} is missing"
         elif entry.is_symlink():
             yield f"{entry} is a link, not a file"
-        elif _hash(entry) != digest:
-            yield f"{entry} was altered"
+        else:
+            try:
+                if _hash(entry) != digest:
+                    yield f"{entry} was altered"
+            except OSError as error:
+                yield f"{entry} cannot be read ({error.strerror})"
     for entry in present.values():
         yield f"{entry} is not in the manifest"
 
@@ -578,9 +590,24 @@ def _hash_parts(parts: Mapping[str, Path]) -> dict[str, str]:
     return files
 
 
+def _is_named_after_its_content(manifest: Manifest) -> bool:
+    time, _, digest = manifest.version.partition("-")
+    try:
+        moment = datetime.strptime(time, _TIME).replace(tzinfo=UTC)
+    except ValueError:
+        return False
+    return manifest.content_digest.startswith(digest) and manifest.created_at == _written(moment)
+
+
+def _written(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")
+
+
 def _content_digest(files: Mapping[str, str], given: Mapping[str, Any]) -> str:
+    # The commit says where the code stood, not what is in the release: another one makes no other release.
+    manifest = {key: value for key, value in given.items() if key != "git_commit"}
     canonical = json.dumps(
-        {"files": sorted(files.items()), "manifest": given}, sort_keys=True, separators=(",", ":")
+        {"files": sorted(files.items()), "manifest": manifest}, sort_keys=True, separators=(",", ":")
     )
     return hashlib.sha256(canonical.encode()).hexdigest()
 

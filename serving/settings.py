@@ -17,11 +17,11 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    releases: Path = Path("releases")
+    releases: Path = Path("var/releases")
     """The folder of all releases; the live one is served."""
     release: Path | None = None
     """A particular release folder to serve instead of the live one."""
-    host: str = "127.0.0.1"
+    host: str = Field(default="127.0.0.1", min_length=1)
     """The address to listen at; `0.0.0.0` for all of this machine's."""
     port: int = Field(default=8000, ge=0, le=65535)
     """The port to listen at; 0 for any that is free."""

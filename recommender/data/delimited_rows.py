@@ -14,6 +14,7 @@ Row = Mapping[str, str]
 """The fields of one line by the name of their column."""
 
 _MAX_INT64 = 2**63 - 1
+_MOST_DIGITS = 19
 
 
 class FieldError(ValueError):
@@ -70,7 +71,7 @@ def read_rows(path: Path, layout: DelimitedLayout, problems: RowProblems) -> Ite
 
 
 def whole_number(row: Row, field: str) -> int:
-    """A field that is a whole number of at most 64 bits.
+    """A field that is a whole number from 0 to 2**63 - 1.
 
     Raises:
         FieldError: it is missing or anything else.
@@ -78,8 +79,8 @@ def whole_number(row: Row, field: str) -> int:
     text = row[field].strip()
     if not text:
         raise FieldError(field, row[field], "is missing")
-    if not text.removeprefix("-").isdecimal() or abs(int(text)) > _MAX_INT64:
-        raise FieldError(field, row[field], "is not a whole number")
+    if not text.isdecimal() or len(text) > _MOST_DIGITS or int(text) > _MAX_INT64:
+        raise FieldError(field, row[field], "is not a whole number of 0 or more")
     return int(text)
 
 

@@ -16,13 +16,15 @@ from recommender.data.source_text import header_of, read_head
 from recommender.errors import DataError
 
 _WHOLE: Final = "is not a whole number"
+_IDENTIFIER: Final = f"{_WHOLE} of 0 or more"
 _WRONG: Final = {
-    Columns.USER_ID: _WHOLE,
-    Columns.MOVIE_ID: _WHOLE,
+    Columns.USER_ID: _IDENTIFIER,
+    Columns.MOVIE_ID: _IDENTIFIER,
     Columns.RATING: "is not a rating: half stars from 0.5 to 5 are",
     Columns.TIMESTAMP: f"{_WHOLE} of seconds since 1970",
 }
 _N_FIELDS: Final = len(_WRONG)
+_LONGEST_REASON: Final = 300
 _NO_DELIMITER: Final = "\x01\x02\x03\x04"
 """Stands in no text file, so that DuckDB hands over whole lines."""
 
@@ -65,7 +67,9 @@ def read_ratings(engine: Backend, path: Path, layout: RatingsLayout) -> ir.Table
             first = lines.filter(_misfits(lines)).order_by("line").limit(SHOWN)
             broken = engine.to_pyarrow(first).to_pylist()
     except duckdb.Error as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
+        # The engine quotes the line it stumbled over, however long that is.
+        reason = str(error).partition("\n")[0][:_LONGEST_REASON]
+        raise DataError(f"{path} cannot be read: {reason}") from error
     if not n_ratings:
         raise DataError(f"{path} holds no ratings, only its header or blank lines. Copy or unpack it again.")
     RowProblems(path, [_problem(row, order, layout) for row in broken], n_broken).raise_if_any()
@@ -103,13 +107,14 @@ def _parsed(path: Path, layout: RatingsLayout, order: list[int], *, has_bom: boo
     user, movie, rating, timestamp = (f"trim(fields[{position + 1}])" for position in order)
     # Read as a whole number "1.5" is 2 and "0x10" 16, as a fraction "1.5" and nothing: only "16" is both.
     whole = "CASE WHEN try_cast({0} AS BIGINT) = try_cast({0} AS DOUBLE) THEN try_cast({0} AS BIGINT) END"
+    identifier = f"CASE WHEN {whole} >= 0 THEN {whole} END"
     stars = f"try_cast({rating} AS DOUBLE)"
     return f"""
         SELECT
             line_number + {int(header)} AS line,
             all_fields AS fields,
-            {whole.format(user)} AS {Columns.USER_ID},
-            {whole.format(movie)} AS {Columns.MOVIE_ID},
+            {identifier.format(user)} AS {Columns.USER_ID},
+            {identifier.format(movie)} AS {Columns.MOVIE_ID},
             CASE WHEN {stars} BETWEEN 0.5 AND 5 AND 2 * {stars} = floor(2 * {stars})
                 THEN {stars}::FLOAT END AS {Columns.RATING},
             {whole.format(timestamp)} AS {Columns.TIMESTAMP}

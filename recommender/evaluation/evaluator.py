@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from recommender.evaluation.metrics import bootstrap_intervals, overlap, per_user_metrics
 from recommender.features.transformed_examples import History
+from recommender.retrieval.top_k import top_k
 
 Scorer = Callable[[int, int], npt.NDArray[np.float32]]
 """From users `start` to `stop` to their scores of the whole catalogue, float32 [stop - start, movies]."""
@@ -64,12 +65,8 @@ def top_movies(
     rows = seen.rows(start, stop)
     scores[rows.user_of_each(), rows.movie_index] = -np.inf
     width = min(k, n_movies)
-    best = np.argpartition(-scores, width - 1, axis=1)[:, :width]
-    best.sort(axis=1)
-    best_scores = np.take_along_axis(scores, best, axis=1)
-    order = np.argsort(-best_scores, axis=1, kind="stable")
-    best = np.take_along_axis(best, order, axis=1)
-    best = np.where(np.isneginf(np.take_along_axis(scores, best, axis=1)), -1, best)
+    best, best_scores = top_k(scores, width)
+    best = np.where(np.isneginf(best_scores), -1, best)
     return np.pad(best, [(0, 0), (0, k - width)], constant_values=-1)
 
 

@@ -16,6 +16,9 @@ from collections.abc import Collection, Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+METRICS = ("recall", "precision", "ndcg", "hit_rate", "map", "mrr", "coverage", "overlap")
+"""Every metric, each measured at every K."""
+
 Booleans = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]

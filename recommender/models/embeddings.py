@@ -4,11 +4,11 @@ import logging
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recommender.data.columns import Columns
+from recommender.data.vector_column import to_column
 from recommender.features.transformed_examples import History, TransformedExamples
 from recommender.models.saved_models import load_signature, movie_vectors, user_vectors
 
@@ -18,8 +18,9 @@ logger = logging.getLogger(__name__)
 def write_embeddings(examples: Path, transformed: TransformedExamples, model: Path, output: Path) -> None:
     """Write the tables of a release, each with the towers' vectors.
 
-    User vectors come from the ratings that the model was fitted on. The history holds every rating, those
-    that were held out for the test too: a movie that somebody has rated is never recommended to them.
+    User vectors come from the ratings that the model was fitted on. History, counts and means hold every
+    rating, those that were held out for the test too: a movie that somebody has rated is never recommended
+    to them.
 
     Args:
         examples: Canonical `ratings.parquet` and `movies.parquet`.
@@ -33,38 +34,34 @@ def write_embeddings(examples: Path, transformed: TransformedExamples, model: Pa
     movies = movie_vectors(load_signature(model / "movie_tower"), transformed)
     output.mkdir(parents=True, exist_ok=True)
 
-    features = pq.read_table(
-        transformed.folder / "movie_features.parquet", columns=["rating_count", "avg_rating"]
-    )
-    catalogue = pq.read_table(
-        transformed.folder / "movies.parquet",
-        columns=[Columns.MOVIE_ID, Columns.TITLE, Columns.GENRES, Columns.RELEASE_YEAR],
-    )
-    catalogue = catalogue.append_column("rating_count", features["rating_count"].cast(pa.int64()))
-    catalogue = catalogue.append_column("rating_mean", features["avg_rating"].cast(pa.float64()))
-    pq.write_table(catalogue.append_column(Columns.EMBEDDING, _lists(movies)), output / "movies.parquet")
     ratings = pq.read_table(
         examples / "ratings.parquet",
         columns=[Columns.USER_ID, Columns.MOVIE_ID, Columns.RATING, Columns.TIMESTAMP],
     )
     ratings = ratings.sort_by([(Columns.USER_ID, "ascending"), (Columns.TIMESTAMP, "ascending")])
     pq.write_table(ratings, output / "history.parquet")
-    raters, counts = np.unique(ratings.column(Columns.USER_ID).to_numpy(), return_counts=True)
+
+    rated = np.searchsorted(transformed.movie_ids, ratings.column(Columns.MOVIE_ID).to_numpy())
+    counts = np.bincount(rated, minlength=transformed.n_movies)
+    stars = np.bincount(rated, ratings.column(Columns.RATING).to_numpy(), minlength=transformed.n_movies)
+    catalogue = pq.read_table(
+        transformed.folder / "movies.parquet",
+        columns=[Columns.MOVIE_ID, Columns.TITLE, Columns.GENRES, Columns.RELEASE_YEAR],
+    )
+    catalogue = catalogue.append_column("rating_count", pa.array(counts, pa.int64()))
+    means = pa.array(stars / np.maximum(counts, 1), mask=counts == 0)
+    catalogue = catalogue.append_column("rating_mean", means)
+    pq.write_table(catalogue.append_column(Columns.EMBEDDING, to_column(movies)), output / "movies.parquet")
+
+    raters, rated_by = np.unique(ratings.column(Columns.USER_ID).to_numpy(), return_counts=True)
     pq.write_table(
         pa.table(
             {
                 Columns.USER_ID: transformed.user_ids,
-                "rating_count": counts[np.searchsorted(raters, transformed.user_ids)],
-                Columns.EMBEDDING: _lists(users),
+                "rating_count": rated_by[np.searchsorted(raters, transformed.user_ids)],
+                Columns.EMBEDDING: to_column(users),
             }
         ),
         output / "users.parquet",
     )
     logger.info("%s user vectors and %s movie vectors", f"{len(users):,}", f"{len(movies):,}")
-
-
-def _lists(vectors: npt.NDArray[np.float32]) -> pa.Array:
-    """float32 [rows, dimension] as a column of lists."""
-    rows, dimension = vectors.shape
-    offsets = pa.array(np.arange(rows + 1, dtype=np.int32) * dimension)
-    return pa.ListArray.from_arrays(offsets, pa.array(vectors.reshape(-1)))

@@ -10,7 +10,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from recommender.data.columns import Columns
+from recommender.data.vector_column import from_column
 from recommender.release import Release, positions_of
+from recommender.retrieval.top_k import top_k
 
 RECOMMENDATIONS_SCHEMA: Final = pa.schema(
     [
@@ -99,7 +101,7 @@ def recommend_table(
         known = columns >= 0
         scores[rows[known], columns[known]] = -np.inf
 
-        best, best_scores = _top(scores, k)
+        best, best_scores = top_k(scores, k)
         row, rank = np.nonzero(np.isfinite(best_scores))
         blocks.append(
             pa.table(
@@ -113,33 +115,6 @@ def recommend_table(
             )
         )
     return pa.concat_tables(blocks).combine_chunks()
-
-
-def _top(scores: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """The `k` largest of each row, largest first, lower column first among equals.
-
-    Args:
-        scores: float32 [rows, columns]; -inf for what must not be chosen.
-        k: 1 to the number of columns.
-
-    Returns:
-        Columns int64 [rows, k], scores float32 [rows, k].
-    """
-    columns = scores.shape[1]
-    best = np.argpartition(scores, columns - k, axis=1)[:, columns - k :]
-    best_scores = np.take_along_axis(scores, best, axis=1)
-    order = np.lexsort((best, -best_scores), axis=1)
-    best = np.take_along_axis(best, order, axis=1)
-    best_scores = np.take_along_axis(best_scores, order, axis=1)
-
-    # A partition takes any of those equal to the last one taken: where some were left out, sort the row.
-    last = best_scores[:, -1:]
-    taken = np.count_nonzero(best_scores == last, axis=1)
-    unclear = (np.count_nonzero(scores == last, axis=1) > taken) & np.isfinite(last[:, 0])
-    if unclear.any():
-        best[unclear] = np.argsort(-scores[unclear], axis=1, kind="stable")[:, :k]
-        best_scores[unclear] = np.take_along_axis(scores[unclear], best[unclear], axis=1)
-    return best, best_scores
 
 
 def write_recommendations(embeddings: Path, k: int, output: Path) -> None:
@@ -160,9 +135,9 @@ def write_recommendations(embeddings: Path, k: int, output: Path) -> None:
     offsets = np.searchsorted(raters[known], user_ids, side="left")
     table = recommend_table(
         user_ids=user_ids,
-        user_vectors=_vectors(users),
+        user_vectors=from_column(users.column(Columns.EMBEDDING)),
         movie_ids=movies.column(Columns.MOVIE_ID).to_numpy(),
-        movie_vectors=_vectors(movies),
+        movie_vectors=from_column(movies.column(Columns.EMBEDDING)),
         seen_offsets=np.append(offsets, known.sum()).astype(np.int64),
         seen_movie_ids=history.column(Columns.MOVIE_ID).to_numpy()[known],
         k=k,
@@ -184,8 +159,3 @@ def write_table(table: pa.Table, file: Path) -> None:
         beside.replace(file)
     finally:
         beside.unlink(missing_ok=True)
-
-
-def _vectors(table: pa.Table) -> NDArray[np.float32]:
-    lists = table.column(Columns.EMBEDDING).combine_chunks()
-    return np.asarray(lists.flatten(), np.float32).reshape(len(lists), -1)

@@ -3,11 +3,11 @@
 import logging
 from pathlib import Path
 
-import numpy as np
 import pyarrow.parquet as pq
 
 from recommender.configuration import Configuration
 from recommender.data.columns import Columns
+from recommender.data.vector_column import from_column
 from recommender.retrieval.edge_index import EdgeMovieIndex, HnswConfig
 
 logger = logging.getLogger(__name__)
@@ -29,12 +29,12 @@ def build_index(movies: Path, config: IndexerConfig, folder: Path) -> None:
         folder: Gets the index.
     """
     table = pq.read_table(movies)
-    vectors = table.column(Columns.EMBEDDING).combine_chunks()
+    vectors = from_column(table.column(Columns.EMBEDDING))
     payload_columns = [Columns.GENRES, Columns.RELEASE_YEAR, "rating_count"]
     EdgeMovieIndex.build(
         folder,
         table.column(Columns.MOVIE_ID).to_numpy(),
-        np.asarray(vectors.flatten(), np.float32).reshape(len(vectors), -1),
+        vectors,
         table.select(payload_columns).to_pylist(),
         hnsw=config.hnsw,
     )

@@ -1,6 +1,7 @@
 """Hyperparameters of training, and the options that are not hyperparameters."""
 
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field, ValidationError
 
@@ -61,7 +62,7 @@ class TunerConfig(Configuration):
     """Configurations that are tried."""
     epochs: int = Field(default=30, ge=1)
     """Most epochs of a trial."""
-    space: dict[str, tuple[float | int | str | bool, ...]] = Field(
+    space: dict[str, Annotated[tuple[float | int | str | bool, ...], Field(min_length=1)]] = Field(
         default={
             "learning_rate": (0.003, 0.005, 0.01, 0.02),
             "batch_size": (64, 128, 256),

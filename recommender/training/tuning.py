@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import keras_tuner
+from pydantic import ValidationError
 
 from recommender.errors import TrainingError
 from recommender.features.transformed_examples import TransformedExamples
@@ -23,7 +24,7 @@ def with_values(config: TrainerConfig, values: dict[str, Any]) -> TrainerConfig:
     """A configuration with some fields replaced, by dotted name.
 
     Raises:
-        TrainingError: there is no such field.
+        TrainingError: there is no such field, or the value does not fit it.
     """
     tree = config.model_dump(mode="json")
     for name, value in values.items():
@@ -34,7 +35,12 @@ def with_values(config: TrainerConfig, values: dict[str, Any]) -> TrainerConfig:
         if not isinstance(branch, dict) or last not in branch:
             raise TrainingError(f"tuner.space.{name}: the trainer has no such field.")
         branch[last] = value
-    return TrainerConfig.from_mapping(tree)
+    try:
+        return TrainerConfig.from_mapping(tree)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(str(part) for part in problem["loc"])
+        raise TrainingError(f"tuner.space: {where}: {problem['msg']}, got {problem['input']!r}.") from error
 
 
 class _Tuner(keras_tuner.Tuner):
@@ -89,9 +95,12 @@ def tune(
         return trainer
     if not len(examples.interactions("validation")):
         raise TrainingError("Tuning needs a validation part: set transform.split.validation_size above 0.")
-    with_values(trainer, {name: values[0] for name, values in config.space.items()})
+    for name, values in config.space.items():
+        for value in values:
+            with_values(trainer, {name: value})
+    split = (examples.folder / "split.json").read_text()
     identity = json.dumps(
-        [config.model_dump(mode="json"), trainer.model_dump(mode="json"), seed], sort_keys=True
+        [split, config.model_dump(mode="json"), trainer.model_dump(mode="json"), seed], sort_keys=True
     )
     hyperparameters = keras_tuner.HyperParameters()
     for name, values in config.space.items():

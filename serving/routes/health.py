@@ -42,12 +42,14 @@ class Ready(BaseModel):
     """The same of simpler recommenders."""
 
 
+@router.head("/healthz", include_in_schema=False)
 @router.get("/healthz", summary="Is the service up?")
 def alive() -> Alive:
     """Answers as soon as the process listens."""
     return Alive()
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", summary="What is the service ready to serve?")
 def ready(service: ServiceDependency) -> Ready:
     """The live release with its headline metrics; a service listens only once it is loaded."""

@@ -12,6 +12,7 @@ import time
 from contextlib import closing, contextmanager
 
 import httpx
+import psutil
 import pyarrow.parquet as pq
 import pytest
 
@@ -137,6 +138,46 @@ def test_a_broken_line_stops_the_run_and_leaves_the_live_release(root, ratings_f
     assert live_version(root / "releases") == before
 
 
+def test_a_model_that_is_not_good_enough_is_not_released(root, ratings_folder):
+    before = live_version(root / "releases")
+    done = run_small(root, ratings_folder, "evaluator.minimum={ndcg@10: 0.99}")
+    assert done.returncode == 1
+    assert "Not released" in done.stderr
+    assert "at least 0.9900 is required" in done.stderr
+    assert live_version(root / "releases") == before
+
+
+def test_releases_are_listed_promoted_and_rolled_back(root, tmp_path):
+    shutil.copytree(root / "releases", tmp_path / "releases")
+    live = live_version(root / "releases")
+    assert f"{live}  live" in run_marquee("releases", "list", "--root", tmp_path).stdout
+    assert "the oldest release" in run_marquee("releases", "rollback", "--root", tmp_path).stderr
+    (tmp_path / "releases" / "current").write_text("nonsense")
+    assert "marquee releases promote" in run_marquee("serve", "--root", tmp_path).stderr
+    assert run_marquee("releases", "promote", live, "--root", tmp_path).returncode == 0
+    assert live_version(tmp_path / "releases") == live
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", "--root", "{file}/below"),
+        ("recommend", "--all", "--output", "{file}/below/all.parquet", "--root", "{root}"),
+        ("compile", "--output", "{file}/below/pipeline.yaml"),
+        ("compile", "--output", "pipeline.txt"),
+        ("recommend", "--root", "{root}"),
+        ("run", "--config", "absent.yaml"),
+    ],
+)
+def test_what_cannot_be_done_is_said_without_a_traceback(arguments, root, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    words = [word.format(file=tmp_path / "file", root=root) for word in arguments]
+    done = run_marquee(*words)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("harm", ["altered", "missing"])
 def test_a_damaged_release_is_refused_by_name(harm, root, tmp_path):
     version = live_version(root / "releases")
@@ -158,6 +199,22 @@ def test_serving_before_any_run_says_what_to_do(tmp_path):
     done = run_marquee("serve", "--root", tmp_path / "nothing")
     assert done.returncode == 1
     assert "marquee run" in done.stderr
+
+
+def test_a_run_that_is_told_to_stop_takes_its_step_along(ratings_folder, tmp_path):
+    with start_small(tmp_path, ratings_folder) as process:
+        for line in process.stdout:
+            if "Tuner" in line:
+                break
+        # The Trainer starts now; only the command itself gets the signal, as a service manager sends it.
+        running = psutil.Process(process.pid)
+        deadline = time.monotonic() + 60
+        while not (steps := running.children(recursive=True)):
+            assert time.monotonic() < deadline
+        process.terminate()
+        process.stdout.read()
+    assert process.returncode == 130
+    assert not [step for step in steps if step.is_running() and step.status() != psutil.STATUS_ZOMBIE]
 
 
 def test_a_run_that_was_interrupted_and_killed_ends_like_one_that_was_not(root, ratings_folder, tmp_path):

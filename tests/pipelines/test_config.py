@@ -39,6 +39,11 @@ def test_set_overrides_fields_at_any_depth():
     assert config.trainer.model.user_tower.hidden == (256, 128)
 
 
+def test_numbers_may_be_written_with_an_exponent(yaml_file):
+    config = read_config(yaml_file("trainer: {learning_rate: 1e-3}"), ["trainer.weight_decay=2E-5"])
+    assert (config.trainer.learning_rate, config.trainer.weight_decay) == (0.001, 0.00002)
+
+
 def test_an_empty_file_is_all_defaults(yaml_file):
     assert read_config(yaml_file("")) == PipelineConfig()
 
@@ -63,6 +68,11 @@ def test_an_empty_file_is_all_defaults(yaml_file):
         ("a: [unclosed", [], r"mine\.yaml is no YAML"),
         ("example_gen: {source: elsewhere}", [], r"example_gen\.source: .*got 'elsewhere'"),
         ("run: {name: 'Not A Name'}", [], r"run\.name: .*got 'Not A Name'"),
+        ("evaluator: {ks: [5]}", ["evaluator.minimum.ndcg@10=0.4"], r"evaluator: .*minimum asks for ndcg@10"),
+        ("evaluator: {minimum: {ndgc@10: 0.4}}", [], r"asks for ndgc@10, which is not measured"),
+        ("evaluator: {ks: [0]}", [], r"evaluator\.ks\.0: .*got 0"),
+        ("tuner: {space: {batch_size: []}}", [], r"tuner\.space\.batch_size: .*got \[\]"),
+        ("trainer: {learning_rate: .inf}", [], r"trainer\.learning_rate"),
         ("run: {seed: 2001-01-01}", [], r"mine\.yaml"),
     ],
 )

@@ -113,6 +113,10 @@ def test_the_same_content_twice_gives_the_same_version(
     assert [entry.name for entry in releases.iterdir()] == [folder.name]
 
 
+def test_another_commit_makes_no_other_release(releases: Path, folder: Path, parts: dict[str, Path]) -> None:
+    assert write_release(releases, parts, {**MANIFEST, "git_commit": "0" * 40}) == folder.name
+
+
 def test_other_content_gives_another_and_later_version(
     releases: Path, folder: Path, parts: dict[str, Path]
 ) -> None:
@@ -229,6 +233,15 @@ def test_an_altered_metric_is_found(folder: Path) -> None:
         verify_release(folder)
 
 
+@pytest.mark.parametrize(
+    ("key", "value"), [("version", "20990101T000000Z-deadbeef"), ("created_at", "yesterday")]
+)
+def test_a_release_that_is_given_another_name_or_age_is_refused(folder: Path, key: str, value: str) -> None:
+    change_manifest(folder, lambda manifest: manifest.update({key: value}))
+    with pytest.raises(ReleaseError, match="version and created_at do not fit"):
+        verify_release(folder)
+
+
 def test_another_format_is_refused(folder: Path) -> None:
     change_manifest(folder, lambda manifest: manifest.update(format=2))
     with pytest.raises(ReleaseError, match="does not fit format 1"):
@@ -322,7 +335,7 @@ def test_only_a_release_that_is_there_is_promoted(releases: Path, folder: Path, 
 
 def test_a_broken_pointer_is_told(releases: Path, folder: Path) -> None:
     (releases / "current").write_text("../../elsewhere")
-    with pytest.raises(ReleaseError, match="Promote a release"):
+    with pytest.raises(ReleaseError, match="marquee releases promote"):
         live_version(releases)
 
 

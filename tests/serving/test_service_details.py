@@ -42,6 +42,12 @@ def test_a_callers_request_id_is_kept_if_it_is_plain(client: TestClient, given: 
     assert (answer.headers["x-request-id"] == given) == kept
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_a_probe_may_ask_for_the_head_alone(client: TestClient, path: str) -> None:
+    answer = client.head(path)
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
 @pytest.mark.parametrize(("method", "path", "status"), [("GET", "/api/v2", 404), ("POST", "/healthz", 405)])
 def test_what_is_not_there_is_a_problem(client: TestClient, method: str, path: str, status: int) -> None:
     answer = client.request(method, path)

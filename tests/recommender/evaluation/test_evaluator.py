@@ -30,6 +30,13 @@ def test_ties_go_to_the_first_movie():
     assert top_movies(lambda start, stop: scores, history([1]), 5, 3, 0, 1).tolist() == [[0, 2, 3]]
 
 
+def test_ties_at_the_cut_go_to_the_first_movies_whatever_the_catalogue():
+    scores = np.random.default_rng(8).integers(0, 5, (20, 300)).astype(np.float32)
+    nothing = history(*([] for _ in range(20)))
+    best = top_movies(lambda start, stop: scores[start:stop], nothing, 300, 20, 0, 20)
+    assert best.tolist() == np.argsort(-scores, axis=1, kind="stable")[:, :20].tolist()
+
+
 def test_asking_for_more_movies_than_there_are_leaves_places_empty():
     scores = np.array([[1.0, 2.0]], np.float32)
     assert top_movies(lambda start, stop: scores, history([]), 2, 4, 0, 1).tolist() == [[1, 0, -1, -1]]

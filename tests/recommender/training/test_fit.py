@@ -131,5 +131,3 @@ def test_a_model_that_misses_a_threshold_is_not_blessed(transformed, tmp_path):
         f"ndcg@10 is {evaluation.retrieval['ndcg@10']:.4f}, at least 0.9900 is required",
     )
     assert json.loads(evaluation.model_dump_json())["protocol"] == "P-random"
-    # The same rating errors by hand: the ranking head on the test pairs.
-    assert 0.3 < evaluation.ranking["rmse"] < 1.5

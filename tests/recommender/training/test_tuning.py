@@ -28,6 +28,13 @@ def test_a_search_in_which_every_trial_fails_is_an_error(transformed, tmp_path):
         tune(transformed, START, config, seed=1, folder=tmp_path)
 
 
+def test_a_value_that_does_not_fit_is_named_before_any_trial(transformed, tmp_path):
+    config = TunerConfig(enabled=True, space={"learning_rate": (0.01, -1.0)})
+    with pytest.raises(TrainingError, match=r"tuner\.space: learning_rate: .*got -1\.0"):
+        tune(transformed, START, config, seed=1, folder=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_an_unknown_field_is_named():
     with pytest.raises(TrainingError, match=r"tuner\.space\.model\.colour: the trainer has no such field"):
         with_values(START, {"model.colour": 1})
