@@ -27,7 +27,7 @@ def evaluator(
 
     from recommender.evaluation.configuration import EvaluatorConfig
     from recommender.evaluation.evaluate import bless, evaluate
-    from recommender.evaluation.report import write_blessing, write_report
+    from recommender.evaluation.report import write_report
     from recommender.features.transformed_examples import TransformedExamples
     from recommender.step import step
 
@@ -37,6 +37,6 @@ def evaluator(
         result = evaluate(examples, Path(model.path), required, seed)
         verdict = bless(result, required)
         write_report(result, verdict, Path(evaluation.path))
-        write_blessing(verdict, Path(blessing.path))
+        verdict.write(Path(blessing.path))
         for name, value in result.retrieval.items():
             evaluation.log_metric(name, value)

@@ -18,7 +18,7 @@ def show_results(release: Path, console: Console) -> None:
         console: Where to.
     """
     manifest = verify_release(release)
-    evaluation = Evaluation.from_mapping(manifest.metrics)
+    evaluation = Evaluation.model_validate(manifest.metrics)
     counts = manifest.counts
     console.print(
         f"\n{manifest.dataset}\n{counts.ratings:,} ratings, {counts.users:,} users, {counts.movies:,} movies"

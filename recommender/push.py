@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from recommender.configuration import Configuration
 from recommender.data.sources import SourceReport
 from recommender.data.splits import SplitManifest
+from recommender.document import Document
 from recommender.errors import ReleaseError
 from recommender.evaluation.result import Blessing, Evaluation
 from recommender.release import promote, write_release
@@ -35,18 +36,16 @@ class RunDescription(Configuration):
     """The commit of the code, if it is known."""
 
 
-class Pushed(Configuration):
+class Pushed(Document):
     """What came of a run."""
+
+    file_name = "pushed.json"
+    written_by = "Pusher"
 
     version: str | None
     """The release that is live now; none if the model was not blessed."""
     reasons: tuple[str, ...]
     """What the model was judged by."""
-
-    @classmethod
-    def read(cls, folder: Path) -> "Pushed":
-        """Read `pushed.json`."""
-        return cls.model_validate_json((folder / "pushed.json").read_bytes())
 
 
 def push(
@@ -105,16 +104,15 @@ def push(
     else:
         logger.info("not released: %s", "; ".join(verdict.reasons))
     pushed = Pushed(version=version, reasons=verdict.reasons)
-    output.mkdir(parents=True, exist_ok=True)
-    (output / "pushed.json").write_text(pushed.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    pushed.write(output)
     return pushed
 
 
 def _manifest(
     run: RunDescription, examples: Path, transformed: Path, model: Path, evaluation: Path, embeddings: Path
 ) -> dict[str, Any]:
-    source = SourceReport.model_validate_json((examples / "source.json").read_bytes())
-    split = SplitManifest.model_validate_json((transformed / "split.json").read_bytes())
+    source = SourceReport.read(examples)
+    split = SplitManifest.read(transformed)
     result = Evaluation.read(evaluation)
     rows = {
         name: pq.read_metadata(embeddings / f"{name}.parquet").num_rows

@@ -30,13 +30,12 @@ from recommender.data.movies_files import read_movies
 from recommender.data.ratings_files import read_ratings
 from recommender.data.synthetic import SyntheticConfig, generate
 from recommender.data.wheel_copy import RECBOLE, WheelCopy, fetch_wheel
+from recommender.document import Document
 from recommender.errors import DataError, FetchError
 
 _logger = logging.getLogger(__name__)
 
 GROUPLENS: Final = "https://files.grouplens.org/datasets/movielens/"
-
-REPORT_FILE: Final = "source.json"
 
 _UNPACKED: Final = "source"
 
@@ -75,8 +74,11 @@ class ExampleGenConfig(Configuration):
         return self
 
 
-class SourceReport(Configuration):
+class SourceReport(Document):
     """What was read, from where, and what it holds."""
+
+    file_name = "source.json"
+    written_by = "ExampleGen"
 
     source: str
     """What was really used, in words."""
@@ -156,8 +158,8 @@ def ingest(config: ExampleGenConfig, output: Path, downloads: Path) -> SourceRep
             raise DataError(str(error).replace(str(scratch / _UNPACKED), source.address)) from error
         output.mkdir(exist_ok=True)
         # The report goes first and comes last, so that it never speaks of other tables than those beside it.
-        (output / REPORT_FILE).unlink(missing_ok=True)
-        for name in (RATINGS_FILE, MOVIES_FILE, REPORT_FILE):
+        (output / SourceReport.file_name).unlink(missing_ok=True)
+        for name in (RATINGS_FILE, MOVIES_FILE, SourceReport.file_name):
             (finished / name).replace(output / name)
     _logger.info(
         "%s: %d ratings of %d movies by %d users in %.1f s",
@@ -298,5 +300,5 @@ def _convert(source: _Source, finished: Path, scratch: Path) -> SourceReport:
         movies_sha256=table_fingerprint(finished / MOVIES_FILE),
         notes=tuple(notes),
     )
-    (finished / REPORT_FILE).write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    report.write(finished)
     return report

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from recommender.configuration import Configuration
 from recommender.data.columns import Columns
+from recommender.document import Document
 
 PART: Final = "part"
 PARTS: Final = ("train", "validation", "test")
@@ -56,10 +57,11 @@ class Dropped(BaseModel):
     n_users: int
 
 
-class SplitManifest(BaseModel):
+class SplitManifest(Document):
     """How a split came about and what is in it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    file_name = "split.json"
+    written_by = "Transform"
 
     protocol: str
     """Name of the evaluation protocol, such as `P-random`."""

@@ -1,14 +1,14 @@
 """What a set of ratings looks like, in numbers and in pictures."""
 
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import ibis
 import plotly.graph_objects as go
 from ibis.backends.duckdb import Backend
 from ibis.expr import types as ir
 from jinja2 import Environment, PackageLoader, select_autoescape
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel
 
 from recommender.data.columns import Columns
 from recommender.data.engine import (
@@ -20,7 +20,7 @@ from recommender.data.engine import (
     require_columns,
 )
 from recommender.data.moments import exact_mean, from_points, points, population_std
-from recommender.errors import DataError
+from recommender.document import Document
 
 _QUANTILES: Final = (0.1, 0.25, 0.5, 0.75, 0.9, 0.99)
 _MOST_BARS: Final = 100
@@ -62,10 +62,11 @@ class YearCount(BaseModel):
     n_ratings: int
 
 
-class Statistics(BaseModel):
+class Statistics(Document):
     """What a set of ratings looks like. Missing and non-finite ratings count as rows but not as values."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    file_name = "statistics.json"
+    written_by = "StatisticsGen"
 
     n_users: int
     """Users with a rating."""
@@ -90,19 +91,6 @@ class Statistics(BaseModel):
     """By name; a movie counts once for each of its genres."""
     ratings_per_year: tuple[YearCount, ...]
 
-    @classmethod
-    def read(cls, folder: Path) -> Self:
-        """Read `statistics.json`.
-
-        Raises:
-            DataError: the file is missing or holds something else.
-        """
-        file = folder / "statistics.json"
-        try:
-            return cls.model_validate_json(file.read_bytes())
-        except (OSError, ValidationError) as error:
-            raise DataError(f"{file} holds no readable statistics ({error}): run StatisticsGen.") from error
-
 
 def compute_statistics(examples: Path) -> Statistics:
     """Count and measure the ratings of a folder of examples.
@@ -126,8 +114,7 @@ def compute_statistics(examples: Path) -> Statistics:
 
 def write_statistics(statistics: Statistics, folder: Path) -> None:
     """Write `statistics.json`, and `statistics.html` with a table and charts that open without a network."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "statistics.json").write_text(statistics.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    statistics.write(folder)
     pages = Environment(loader=PackageLoader("recommender.data"), autoescape=select_autoescape(default=True))
     charts = [
         # The first chart carries plotly.js for all of them.

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal
 
 import ibis
 import pandera.ibis as pa
@@ -12,7 +12,7 @@ from ibis.expr import types as ir
 from jinja2 import Environment, PackageLoader, select_autoescape
 from pandera.config import ValidationDepth, config_context
 from pandera.errors import SchemaErrorReason, SchemaErrors
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from recommender.data.columns import Columns
 from recommender.data.engine import (
@@ -24,6 +24,7 @@ from recommender.data.engine import (
 )
 from recommender.data.moments import is_usable, points
 from recommender.data.schema import ColumnSchema, RatingScale, Schema
+from recommender.document import Document
 from recommender.errors import DataError
 
 Severity = Literal["error", "warning"]
@@ -55,10 +56,11 @@ class Anomaly(BaseModel):
     remedy: str
 
 
-class Anomalies(BaseModel):
+class Anomalies(Document):
     """Everything that is wrong with a folder of examples."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    file_name = "anomalies.json"
+    written_by = "ExampleValidator"
 
     anomalies: tuple[Anomaly, ...] = ()
 
@@ -85,21 +87,6 @@ class Anomalies(BaseModel):
             example = f", such as {error.rows[0]}" if error.rows else ""
             lines.append(f"- {error.table}, {error.column}: {error.message}{example}. {error.remedy}")
         raise DataError("\n".join(lines))
-
-    @classmethod
-    def read(cls, folder: Path) -> Self:
-        """Read `anomalies.json`.
-
-        Raises:
-            DataError: the file is missing or holds something else.
-        """
-        file = folder / "anomalies.json"
-        try:
-            return cls.model_validate_json(file.read_bytes())
-        except (OSError, ValidationError) as error:
-            raise DataError(
-                f"{file} holds no readable anomalies ({error}): run ExampleValidator again."
-            ) from error
 
 
 def validate_examples(examples: Path, schema: Schema, *, now: datetime | None = None) -> Anomalies:
@@ -136,8 +123,7 @@ def validate_examples(examples: Path, schema: Schema, *, now: datetime | None = 
 
 def write_anomalies(anomalies: Anomalies, folder: Path) -> None:
     """Write `anomalies.json` and `anomalies.html`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "anomalies.json").write_text(anomalies.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    anomalies.write(folder)
     pages = Environment(loader=PackageLoader("recommender.data"), autoescape=select_autoescape(default=True))
     page = pages.get_template("anomalies.html.j2").render(anomalies=anomalies)
     (folder / "anomalies.html").write_text(page, encoding="utf-8")

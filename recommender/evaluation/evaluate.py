@@ -32,7 +32,7 @@ def evaluate(transformed: TransformedExamples, model: Path, config: EvaluatorCon
         config: What is measured.
         seed: Of the bootstrap.
     """
-    manifest = SplitManifest.model_validate_json((transformed.folder / "split.json").read_bytes())
+    manifest = SplitManifest.read(transformed.folder)
     validation = TrainingReport.read(model).validation
     test = transformed.interactions("test").known()
     if not len(test):

@@ -10,8 +10,7 @@ from recommender.evaluation.result import TABLE_METRICS, Blessing, Evaluation
 
 def write_report(evaluation: Evaluation, blessing: Blessing, folder: Path) -> None:
     """Write `evaluation.json` and `evaluation.html`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "evaluation.json").write_text(evaluation.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    evaluation.write(folder)
     templates = Environment(
         loader=PackageLoader("recommender.evaluation"), autoescape=select_autoescape(), trim_blocks=True
     )
@@ -23,12 +22,6 @@ def write_report(evaluation: Evaluation, blessing: Blessing, folder: Path) -> No
         plot=_plot(evaluation) if evaluation.retrieval else "",
     )
     (folder / "evaluation.html").write_text(page, encoding="utf-8")
-
-
-def write_blessing(blessing: Blessing, folder: Path) -> None:
-    """Write `blessing.json`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "blessing.json").write_text(blessing.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
 def _plot(evaluation: Evaluation) -> str:

@@ -1,15 +1,16 @@
 """What an evaluation found, and whether the model may be released."""
 
-from pathlib import Path
-
-from recommender.configuration import Configuration
+from recommender.document import Document
 
 TABLE_METRICS = ("recall", "precision", "ndcg", "hit_rate", "map", "coverage")
 """The columns of every table of results, each at every K."""
 
 
-class Evaluation(Configuration):
+class Evaluation(Document):
     """How good a model is."""
+
+    file_name = "evaluation.json"
+    written_by = "Evaluator"
 
     protocol: str
     """The evaluation protocol, such as `P-random`."""
@@ -38,21 +39,14 @@ class Evaluation(Configuration):
             for name, metrics in models.items()
         ]
 
-    @classmethod
-    def read(cls, folder: Path) -> "Evaluation":
-        """Read `evaluation.json`."""
-        return cls.model_validate_json((folder / "evaluation.json").read_bytes())
 
-
-class Blessing(Configuration):
+class Blessing(Document):
     """Whether a model may be released, and why."""
+
+    file_name = "blessing.json"
+    written_by = "Evaluator"
 
     blessed: bool
     """Whether it may."""
     reasons: tuple[str, ...]
     """What it fell short of; or what it was judged by."""
-
-    @classmethod
-    def read(cls, folder: Path) -> "Blessing":
-        """Read `blessing.json`."""
-        return cls.model_validate_json((folder / "blessing.json").read_bytes())

@@ -145,7 +145,7 @@ def _write(
         parts=summaries,
         dropped=dropped,
     )
-    (folder / "split.json").write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    manifest.write(folder)
     return manifest
 
 

@@ -1,23 +1,22 @@
 """Genres and ids, numbered."""
 
-from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 import ibis
 from ibis.expr import types as ir
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from recommender.data.columns import Columns
-from recommender.errors import DataError
+from recommender.document import Document
 
 GENRE: Final = "genre"
 GENRE_INDEX: Final = "genre_index"
 
 
-class Vocabulary(BaseModel):
+class Vocabulary(Document):
     """What the positions in the transformed tables stand for."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    file_name = "vocabulary.json"
+    written_by = "Transform"
 
     genres: tuple[str, ...]
     """Genres of the catalogue in the order of `genre_vector`, by name."""
@@ -25,25 +24,6 @@ class Vocabulary(BaseModel):
     """Users with a training rating: rows of `user_features.parquet`."""
     n_movies: int
     """Movies of the catalogue, rated or not: rows of `movie_features.parquet`."""
-
-    @classmethod
-    def read(cls, folder: Path) -> Self:
-        """Read `vocabulary.json`.
-
-        Raises:
-            DataError: the file is missing or is no vocabulary.
-        """
-        file = folder / "vocabulary.json"
-        try:
-            return cls.model_validate_json(file.read_bytes())
-        except (OSError, ValidationError) as error:
-            raise DataError(
-                f"{file} is no readable vocabulary ({error}): run the Transform step again."
-            ) from error
-
-    def write(self, folder: Path) -> None:
-        """Write `vocabulary.json`."""
-        (folder / "vocabulary.json").write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
 def movie_genres(movies: ir.Table) -> ir.Table:

@@ -1,17 +1,14 @@
 """What a training run says of itself, beside its model."""
 
-from pathlib import Path
-from typing import Self
-
-from pydantic import ValidationError
-
-from recommender.configuration import Configuration
-from recommender.errors import DataError
+from recommender.document import Document
 from recommender.training.configuration import TrainerConfig
 
 
-class TrainingReport(Configuration):
+class TrainingReport(Document):
     """`training.json`."""
+
+    file_name = "training.json"
+    written_by = "Trainer"
 
     config: TrainerConfig
     """The hyperparameters used."""
@@ -27,22 +24,3 @@ class TrainingReport(Configuration):
     """Loss and validation metrics of each epoch, by task and name."""
     mlflow_run_id: str | None
     """MLflow's id of the run, where it was tracked."""
-
-    def write(self, folder: Path) -> Path:
-        """Write `training.json` and return its path."""
-        file = folder / "training.json"
-        file.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        return file
-
-    @classmethod
-    def read(cls, folder: Path) -> Self:
-        """Read `training.json`.
-
-        Raises:
-            DataError: the file is missing or holds something else.
-        """
-        file = folder / "training.json"
-        try:
-            return cls.model_validate_json(file.read_bytes())
-        except (OSError, ValidationError) as error:
-            raise DataError(f"{file} is no training report ({error}): run the Trainer step again.") from error

@@ -9,6 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from recommender.data.splits import SplitManifest
 from recommender.features.transformed_examples import TransformedExamples
 from recommender.training.configuration import Tracking, TrainerConfig
 from recommender.training.report import TrainingReport
@@ -87,7 +88,7 @@ def tracked(
     mlflow.set_experiment(tracking.experiment)
     with mlflow.start_run() as run:
         mlflow.log_params({"seed": seed, **_flat(config.model_dump(mode="json"))})
-        manifest = examples.folder / "split.json"
+        manifest = examples.folder / SplitManifest.file_name
         if manifest.is_file():
             mlflow.log_artifact(str(manifest))
         folder = Path(tracking.tensorboard) / run.info.run_id if tracking.tensorboard else None

@@ -10,6 +10,7 @@ from typing import Any
 import keras_tuner
 from pydantic import ValidationError
 
+from recommender.data.splits import SplitManifest
 from recommender.errors import TrainingError
 from recommender.features.transformed_examples import TransformedExamples
 from recommender.training.configuration import TrainerConfig, TunerConfig
@@ -98,7 +99,7 @@ def tune(
     for name, values in config.space.items():
         for value in values:
             with_values(trainer, {name: value})
-    split = (examples.folder / "split.json").read_text()
+    split = SplitManifest.read(examples.folder).model_dump(mode="json")
     identity = json.dumps(
         [split, config.model_dump(mode="json"), trainer.model_dump(mode="json"), seed], sort_keys=True
     )

@@ -42,5 +42,5 @@ def test_a_written_vocabulary_comes_back(tmp_path):
 
 
 def test_a_missing_vocabulary_says_what_to_do(tmp_path):
-    with pytest.raises(DataError, match="run the Transform step"):
+    with pytest.raises(DataError, match="run Transform again"):
         Vocabulary.read(tmp_path)
