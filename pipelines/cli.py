@@ -35,6 +35,8 @@ ReleaseFolder = Annotated[
     Path | None, typer.Option(help="A particular release's folder; the live one under --root if not given.")
 ]
 
+RESTART = "A service that is running keeps its release until it is started again."
+
 DEFAULT_ROOT = Path("var")
 DEFAULT_CONFIG = Path("ml-100k.yaml")
 
@@ -50,14 +52,17 @@ def run(config: Config = DEFAULT_CONFIG, root: Root = DEFAULT_ROOT, overrides: O
     try:
         pushed = run_pipeline(settings, root, console)
     except KeyboardInterrupt:
-        Console(stderr=True).print("Interrupted. The same command goes on where this one stopped.")
+        Console(stderr=True).print(
+            "Interrupted. Finished steps are kept: the same command goes on after them."
+        )
         raise typer.Exit(130) from None
     if pushed.version is None:
         raise MarqueeError(
             f"Not released, because the model is not good enough: {'; '.join(pushed.reasons)}. "
-            "The live release, if there is one, stays. Lower evaluator.minimum… or train a better model."
+            "The live release, if there is one, stays. Train a better model, or lower evaluator.minimum or "
+            "evaluator.minimum_over_most_popular."
         )
-    show_results(root / "releases" / pushed.version, console)
+    show_results(root / "releases" / pushed.version, pushed.report, console)
 
 
 @app.command()
@@ -87,9 +92,13 @@ def serve(
 @app.command()
 def recommend(
     user: Annotated[int | None, typer.Option(help="Recommend to this user.")] = None,
-    limit: Annotated[int, typer.Option(help="How many movies.", min=1, max=1000)] = 10,
+    limit: Annotated[
+        int | None, typer.Option(help="With --user: how many movies; 10 if not given.", min=1)
+    ] = None,
     everybody: Annotated[bool, typer.Option("--all", help="Recommend to every user.")] = False,
-    k: Annotated[int, typer.Option(help="With --all: how many movies for each.", min=1)] = 10,
+    k: Annotated[
+        int | None, typer.Option(help="With --all: how many movies for each; 10 if not given.", min=1)
+    ] = None,
     output: Annotated[
         Path | None, typer.Option(help="With --all: Parquet file to write.", dir_okay=False)
     ] = None,
@@ -99,13 +108,17 @@ def recommend(
     """Recommend movies to one user (--user), or to everybody into a file (--all --output)."""
     if everybody == (user is not None):
         raise MarqueeError("Give either --user ID, or --all with --output FILE.parquet.")
-    if everybody and output is None:
-        raise MarqueeError("--all writes a file: give --output FILE.parquet.")
+    if everybody and limit is not None:
+        raise MarqueeError("--limit goes with --user; with --all, --k says how many movies.")
+    if user is not None and (k is not None or output is not None):
+        raise MarqueeError("--k and --output go with --all; with --user, --limit says how many movies.")
+    if everybody and (output is None or output.suffix != ".parquet"):
+        raise MarqueeError("--all writes a Parquet file: give --output FILE.parquet.")
     opened = Release.load(release) if release else Release.open_live(root / "releases")
     if user is not None:
-        _recommend_to_one(opened, user, limit)
+        _recommend_to_one(opened, user, limit or 10)
     elif output is not None:
-        table = recommend_all(opened, k)
+        table = recommend_all(opened, k or 10)
         write_table(table, output)
         console.print(f"{table.num_rows:,} recommendations of release {opened.version} in {output}")
 
@@ -139,13 +152,13 @@ def list_all(root: Root = DEFAULT_ROOT) -> None:
 def promote_one(version: Annotated[str, typer.Argument()], root: Root = DEFAULT_ROOT) -> None:
     """Make a release the live one."""
     promote(root / "releases", version)
-    console.print(f"Release {version} is live")
+    console.print(f"Release {version} is live. {RESTART}")
 
 
 @releases_app.command("rollback")
 def roll_back(root: Root = DEFAULT_ROOT) -> None:
     """Make the release before the live one live again."""
-    console.print(f"Release {rollback(root / 'releases')} is live")
+    console.print(f"Release {rollback(root / 'releases')} is live. {RESTART}")
 
 
 @app.command("compile")

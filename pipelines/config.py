@@ -74,7 +74,7 @@ def read_config(file: Path, overrides: Sequence[str] = ()) -> PipelineConfig:
     try:
         return PipelineConfig.from_mapping(tree)
     except ValidationError as error:
-        raise ConfigurationError(_explain(file, error)) from error
+        raise ConfigurationError(_explain(file, overrides, error)) from error
     except (TypeError, ValueError) as error:
         raise ConfigurationError(f"{file}: {error}. Use plain YAML values.") from error
 
@@ -131,7 +131,7 @@ def _set(tree: dict[str, Any], override: str) -> None:
     branch[keys[-1]] = value
 
 
-def _explain(file: Path, error: ValidationError) -> str:
+def _explain(file: Path, overrides: Sequence[str], error: ValidationError) -> str:
     lines = []
     for problem in error.errors(include_url=False):
         path = ".".join(str(part) for part in problem["loc"]) or "the whole file"
@@ -139,8 +139,12 @@ def _explain(file: Path, error: ValidationError) -> str:
             known = ", ".join(_fields(problem["loc"][:-1]))
             lines.append(f"{path}: there is no such key" + (f"; known here: {known}" if known else ""))
         else:
-            lines.append(f"{path}: {problem['msg']}, got {problem['input']!r}")
-    return f"{file} cannot be used:\n  " + "\n  ".join(lines)
+            reason = problem["msg"].removeprefix("Value error, ")
+            # A whole section as the value says nothing that the reason does not.
+            got = "" if isinstance(problem["input"], dict) else f", got {problem['input']!r}"
+            lines.append(f"{path}: {reason}{got}")
+    given = "".join(f" --set {override}" for override in overrides)
+    return f"{file}{given} cannot be used:\n  " + "\n  ".join(lines)
 
 
 def _fields(path: Sequence[int | str]) -> list[str]:

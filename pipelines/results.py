@@ -10,11 +10,12 @@ from recommender.evaluation.result import TABLE_METRICS, Evaluation
 from recommender.release import verify_release
 
 
-def show_results(release: Path, console: Console) -> None:
+def show_results(release: Path, report: str, console: Console) -> None:
     """Print the metrics of a release and what to do with it.
 
     Args:
         release: Its folder.
+        report: Path of the evaluation's page.
         console: Where to.
     """
     manifest = verify_release(release)
@@ -31,6 +32,7 @@ def show_results(release: Path, console: Console) -> None:
         console.print(f"Predicted ratings are off by {evaluation.ranking['rmse']:.3f} stars (RMSE).")
     else:
         console.print("Trained on everything: there is no test part to measure on.")
+    console.print(f"Report: {report}", soft_wrap=True)
     console.print(f"Release {manifest.version} is live in {release}", soft_wrap=True)
 
 

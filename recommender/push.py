@@ -46,6 +46,8 @@ class Pushed(Document):
     """The release that is live now; none if the model was not blessed."""
     reasons: tuple[str, ...]
     """What the model was judged by."""
+    report: str
+    """Path of the evaluation's page."""
 
 
 def push(
@@ -103,7 +105,7 @@ def push(
         logger.info("release %s is live", version)
     else:
         logger.info("not released: %s", "; ".join(verdict.reasons))
-    pushed = Pushed(version=version, reasons=verdict.reasons)
+    pushed = Pushed(version=version, reasons=verdict.reasons, report=str(evaluation / "evaluation.html"))
     pushed.write(output)
     return pushed
 

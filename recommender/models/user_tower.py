@@ -69,7 +69,9 @@ class UserTower(tf.keras.Model):
         """
         parts = []
         if self.config.use_id:
-            parts.append(self.embedding(inputs["user_index"] + 1))
+            # Row 0 is never trained: an unknown user's id says nothing.
+            known = tf.cast(inputs["user_index"] >= 0, tf.float32)
+            parts.append(self.embedding(inputs["user_index"] + 1) * known[:, tf.newaxis])
         if self.config.use_history:
             parts.append(self._history(inputs["history"], inputs["history_rating"], training))
         if self.config.use_features:

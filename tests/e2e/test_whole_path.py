@@ -166,6 +166,9 @@ def test_releases_are_listed_promoted_and_rolled_back(root, tmp_path):
         ("compile", "--output", "{file}/below/pipeline.yaml"),
         ("compile", "--output", "pipeline.txt"),
         ("recommend", "--root", "{root}"),
+        ("recommend", "--user", "1", "--k", "5", "--root", "{root}"),
+        ("recommend", "--all", "--limit", "5", "--output", "all.parquet", "--root", "{root}"),
+        ("recommend", "--all", "--output", "all.csv", "--root", "{root}"),
         ("run", "--config", "absent.yaml"),
     ],
 )
@@ -227,7 +230,7 @@ def test_a_run_that_was_interrupted_and_killed_ends_like_one_that_was_not(root, 
         os.killpg(process.pid, signal.SIGINT)
         rest = process.stdout.read()
     assert process.returncode == 130
-    assert "The same command goes on" in rest
+    assert "the same command goes on" in rest
     assert "Traceback" not in rest
     assert live_version(root / "releases") is None
 

@@ -141,6 +141,21 @@ def test_saved_user_tower_passes_over_padding_and_unknown_movies(transformed, hi
     assert not vector([PADDING]).any()
 
 
+def test_an_unknown_user_is_what_they_have_rated_and_nothing_else(transformed, history):
+    with_id = TwoTowerConfig(dimension=8, user_tower=UserTowerConfig(use_id=True))
+    model = model_of(with_id, transformed, history)
+    rows = history.rows(3, 4)
+    unknown = {
+        "user_index": tf.constant([-1]),
+        "history": tf.RaggedTensor.from_row_splits(rows.movie_index, rows.row_splits),
+        "history_rating": tf.RaggedTensor.from_row_splits(rows.rating, rows.row_splits),
+    }
+    vector = model.user_tower(unknown).numpy()[0]
+    rated = model.user_tower.history_embedding.get_weights()[0][rows.movie_index + 1]
+    total = (rated / np.linalg.norm(rated, axis=1, keepdims=True)).sum(axis=0)
+    np.testing.assert_allclose(vector, total / np.linalg.norm(total), atol=1e-5)
+
+
 def test_signatures_name_every_input(transformed, history, tmp_path):
     model = model_of(TwoTowerConfig(dimension=8), transformed, history)
     save_user_tower(model.user_tower, transformed, tmp_path / "user_tower")
