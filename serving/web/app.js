@@ -113,7 +113,7 @@ function showRecommendations(userId, answer) {
   element("recommended-title").textContent = `Now showing for user ${userId}`;
   element("recommended-lead").textContent = popular
     ? "What most people watch, until there are ratings to go by."
-    : "Chosen from what they rated; nothing they have rated.";
+    : "New to them, chosen from what they rated.";
   const rows = answer.items.map(recommendedRow);
   fill("programme", rows.length ? rows : [emptyRow("They have seen every movie there is.")]);
 }
