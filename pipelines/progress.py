@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.status import Status
 
-from recommender.step import FAILURE, MESSAGE
+from recommender.step import FAILURE, MESSAGE, WARNING
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _BEGAN = re.compile(r"Executing task '([a-z-]+)'")
@@ -79,6 +79,10 @@ class RunProgress(io.TextIOBase):
     def _read(self, line: str) -> None:
         if line.startswith(MESSAGE):
             self._show(json.loads(line.removeprefix(MESSAGE)))
+        elif line.startswith(WARNING):
+            # Not throttled and not overwritten: it stays on the screen.
+            warning = escape(json.loads(line.removeprefix(WARNING)))
+            self._console.print(f"{'':8}[yellow]warning:[/yellow] {warning}", soft_wrap=True)
         elif line.startswith(FAILURE):
             self.failure = json.loads(line.removeprefix(FAILURE))
         elif found := _BEGAN.search(line):

@@ -10,13 +10,16 @@ from recommender.errors import MarqueeError
 
 MESSAGE = "marquee-message "
 """Begins each line of a step's output that is meant for a person, as JSON text; the rest is for the log."""
+WARNING = "marquee-warning "
+"""Begins each line that a person must not miss, as JSON text."""
 FAILURE = "marquee-failure "
 """Begins the line that says why a step failed, as JSON text."""
 
 
 class _Messages(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        return MESSAGE + json.dumps(super().format(record))
+        mark = WARNING if record.levelno >= logging.WARNING else MESSAGE
+        return mark + json.dumps(super().format(record))
 
 
 @contextmanager

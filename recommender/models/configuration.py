@@ -7,7 +7,22 @@ from pydantic import Field, model_validator
 from recommender.configuration import Configuration
 
 
-class UserTowerConfig(Configuration):
+class TowerConfig(Configuration):
+    """What both towers have."""
+
+    id_dimension: int = Field(default=128, ge=1)
+    """Width of the id and of the history embedding where `hidden` is given."""
+    features_dimension: int = Field(default=32, ge=1)
+    """Width that the features are brought to where `hidden` is given."""
+    hidden: tuple[int, ...] = ()
+    """Widths of dense ReLU layers over the concatenated parts. Empty: the parts are summed instead."""
+    dropout: float = Field(default=0.2, ge=0, lt=1)
+    """Dropout after each hidden layer."""
+    batch_norm: bool = True
+    """Batch normalisation after each hidden layer."""
+
+
+class UserTowerConfig(TowerConfig):
     """What the user tower looks at and how it puts it together."""
 
     use_id: bool = False
@@ -22,16 +37,6 @@ class UserTowerConfig(Configuration):
     """Share of the history hidden in each training step, so that the rest has to predict it."""
     share_movie_embedding: bool = False
     """Let the history use the movie tower's id embedding instead of one of its own."""
-    id_dimension: int = Field(default=128, ge=1)
-    """Width of the id and of the history embedding where `hidden` is given."""
-    features_dimension: int = Field(default=32, ge=1)
-    """Width that the features are brought to where `hidden` is given."""
-    hidden: tuple[int, ...] = ()
-    """Widths of dense ReLU layers over the concatenated parts. Empty: the parts are summed instead."""
-    dropout: float = Field(default=0.2, ge=0, lt=1)
-    """Dropout after each hidden layer."""
-    batch_norm: bool = True
-    """Batch normalisation after each hidden layer."""
 
     @model_validator(mode="after")
     def _has_a_part(self) -> Self:
@@ -40,23 +45,13 @@ class UserTowerConfig(Configuration):
         return self
 
 
-class MovieTowerConfig(Configuration):
+class MovieTowerConfig(TowerConfig):
     """What the movie tower looks at and how it puts it together."""
 
     use_id: bool = True
     """Learn a vector for every movie."""
     use_features: bool = False
     """Read the genres and the numeric movie features."""
-    id_dimension: int = Field(default=128, ge=1)
-    """Width of the id embedding where `hidden` is given."""
-    features_dimension: int = Field(default=32, ge=1)
-    """Width that the features are brought to where `hidden` is given."""
-    hidden: tuple[int, ...] = ()
-    """Widths of dense ReLU layers over the concatenated parts. Empty: the parts are summed instead."""
-    dropout: float = Field(default=0.2, ge=0, lt=1)
-    """Dropout after each hidden layer."""
-    batch_norm: bool = True
-    """Batch normalisation after each hidden layer."""
 
     @model_validator(mode="after")
     def _has_a_part(self) -> Self:
@@ -93,7 +88,7 @@ class TwoTowerConfig(Configuration):
         return self
 
 
-def embedding_width(tower: UserTowerConfig | MovieTowerConfig, dimension: int) -> int:
+def embedding_width(tower: TowerConfig, dimension: int) -> int:
     """Width of a tower's embeddings: its own where dense layers follow, else that of the output."""
     return tower.id_dimension if tower.hidden else dimension
 

@@ -1,8 +1,8 @@
 """How a tower turns its parts (embeddings, features) into one vector."""
 
-from collections.abc import Sequence
-
 import tensorflow as tf
+
+from recommender.models.configuration import TowerConfig, TwoTowerConfig
 
 
 class DensePart(tf.keras.layers.Layer):
@@ -13,34 +13,22 @@ class DensePart(tf.keras.layers.Layer):
     the towers then stay additive, which trains faster and explains itself.
 
     Args:
-        dimension: Width of the output.
-        hidden: Widths of the dense layers.
-        dropout: Dropout after each of them.
-        batch_norm: Batch normalisation after each of them.
-        normalize: Bring the output to length 1.
+        tower: The tower's own hyperparameters.
+        config: Those of both towers.
     """
 
-    def __init__(
-        self,
-        *,
-        dimension: int,
-        hidden: Sequence[int],
-        dropout: float,
-        batch_norm: bool,
-        normalize: bool,
-        name: str = "dense_part",
-    ) -> None:
-        super().__init__(name=name)
-        self._normalize = normalize
+    def __init__(self, tower: TowerConfig, config: TwoTowerConfig) -> None:
+        super().__init__(name="dense_part")
+        self._normalize = config.normalize
         self._layers: list[tf.keras.layers.Layer] = []
-        for width in hidden:
+        for width in tower.hidden:
             self._layers.append(tf.keras.layers.Dense(width, activation="relu"))
-            if batch_norm:
+            if tower.batch_norm:
                 self._layers.append(tf.keras.layers.BatchNormalization())
-            if dropout:
-                self._layers.append(tf.keras.layers.Dropout(dropout))
-        if hidden:
-            self._layers.append(tf.keras.layers.Dense(dimension))
+            if tower.dropout:
+                self._layers.append(tf.keras.layers.Dropout(tower.dropout))
+        if tower.hidden:
+            self._layers.append(tf.keras.layers.Dense(config.dimension))
 
     def call(self, parts: list[tf.Tensor], training: bool = False) -> tf.Tensor:
         """Combine the parts.

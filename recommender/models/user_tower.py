@@ -45,13 +45,7 @@ class UserTower(tf.keras.Model):
             self.numbers = standardize(examples.user_numbers, "user_numbers")
             features_width = self.config.features_dimension if self.config.hidden else config.dimension
             self.features = tf.keras.layers.Dense(features_width, activation="relu", name="user_features")
-        self.dense_part = DensePart(
-            dimension=config.dimension,
-            hidden=self.config.hidden,
-            dropout=self.config.dropout,
-            batch_norm=self.config.batch_norm,
-            normalize=config.normalize,
-        )
+        self.dense_part = DensePart(self.config, config)
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> tf.Tensor:
         """Compute the vectors of some users.

@@ -6,7 +6,7 @@ import json
 from rich.console import Console
 
 from pipelines.progress import RunProgress
-from recommender.step import FAILURE, MESSAGE
+from recommender.step import FAILURE, MESSAGE, WARNING
 
 
 def watch(*lines):
@@ -33,6 +33,17 @@ def test_steps_are_counted_and_their_messages_shown():
     assert "chatter" not in screen
     assert "chatter" in log
     assert "\x1b" not in log
+
+
+def test_a_warning_is_shown_however_soon_it_comes():
+    _, screen, _ = watch(
+        "Executing task 'example-gen'",
+        f"    {MESSAGE}{json.dumps('Fetching an archive')}",
+        f"    {WARNING}{json.dumps('its sha256 is another')}",
+        f"    {WARNING}{json.dumps('12 ratings [of 100] dropped')}",
+    )
+    assert "warning: its sha256 is another" in screen
+    assert "warning: 12 ratings [of 100] dropped" in screen
 
 
 def test_the_reason_that_a_step_gave_is_kept():

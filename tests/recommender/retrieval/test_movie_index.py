@@ -29,10 +29,6 @@ class MovieIndexContract:
     movie_ids, vectors = random_movies()
     query = np.random.default_rng(4).normal(size=DIMENSION).astype(np.float32)
 
-    @pytest.fixture
-    def index(self, tmp_path: Path) -> Iterator[MovieIndex]:
-        raise NotImplementedError
-
     def expected(self, exclude: Any = ()) -> list[int]:
         scores = self.vectors.astype(np.float64) @ self.query
         return [int(self.movie_ids[row]) for row in np.argsort(-scores) if self.movie_ids[row] not in exclude]
