@@ -6,7 +6,8 @@ from typing import Final
 class Columns:
     """Names of the columns of canonical tables.
 
-    Ratings: `user_id` int64, `movie_id` int64, `rating` float32, `timestamp` int64 (Unix seconds, UTC).
+    Ratings: `user_id` int64, `movie_id` int64, `rating` float32, `timestamp` int64 (Unix seconds, UTC;
+    missing throughout where the source has none), `source_file` and `source_line`.
     Movies: `movie_id` int64, `title` string, `genres` list of strings, `release_year` int32 or missing,
     `imdb_id` string or missing, `tmdb_id` int64 or missing.
     """
@@ -15,6 +16,11 @@ class Columns:
     MOVIE_ID: Final = "movie_id"
     RATING: Final = "rating"
     TIMESTAMP: Final = "timestamp"
+
+    SOURCE_FILE: Final = "source_file"
+    """Which file of the source a rating comes from: position in `SourceReport.files`, int16 or missing."""
+    SOURCE_LINE: Final = "source_line"
+    """Line of that file, or row of a Parquet file, from 1: int64, or missing where the engine cannot tell."""
 
     TITLE: Final = "title"
     GENRES: Final = "genres"

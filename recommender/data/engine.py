@@ -1,33 +1,45 @@
 """The embedded table engine and the canonical tables that it reads."""
 
 from pathlib import Path
+from typing import Literal
 
 import duckdb
 import ibis
 from ibis.backends.duckdb import Backend
 from ibis.expr import types as ir
+from pydantic import Field
 
+from recommender.configuration import Configuration
 from recommender.errors import DataError
 
 RATINGS_FILE = "ratings.parquet"
 MOVIES_FILE = "movies.parquet"
 
 
-def open_engine(
-    *, scratch: Path | None = None, memory_limit: str | None = None, threads: int | None = None
-) -> Backend:
-    """A fresh in-memory engine.
+class EngineConfig(Configuration):
+    """What computes tables. The results do not depend on it."""
+
+    kind: Literal["duckdb", "spark"] = "duckdb"
+    """`duckdb` runs inside the step, `spark` where one machine is not enough."""
+    memory_limit: str = Field(default="2GB", pattern=r"^[1-9]\d*(MB|GB|MiB|GiB)$")
+    """What `duckdb` may hold in memory; beyond it, it goes on on disk."""
+    threads: int | None = Field(default=None, ge=1)
+    """Of `duckdb`; without it, one for each core."""
+    spark_master: str = "local[*]"
+    """Where `spark` runs, such as `local[2]`, `spark://host:7077` or `k8s://https://host`."""
+
+
+def open_engine(config: EngineConfig | None = None, *, scratch: Path | None = None) -> Backend:
+    """A fresh engine; `disconnect` ends it.
 
     Args:
+        config: Which one, and what it may use.
         scratch: Folder for what does not fit in memory.
-        memory_limit: Such as `2GB`; without it, the engine takes most of the machine's.
-        threads: Without it, one for each core.
     """
-    settings: dict[str, str | int] = {}
-    if memory_limit is not None:
-        settings["memory_limit"] = memory_limit
-    if threads is not None:
-        settings["threads"] = threads
+    config = config or EngineConfig()
+    settings: dict[str, str | int] = {"memory_limit": config.memory_limit}
+    if config.threads is not None:
+        settings["threads"] = config.threads
     return ibis.duckdb.connect(temp_directory=None if scratch is None else str(scratch), **settings)
 
 

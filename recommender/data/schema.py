@@ -19,6 +19,7 @@ from recommender.data.engine import (
     require_columns,
 )
 from recommender.data.moments import from_points, points
+from recommender.data.rating_scale import RatingScale
 from recommender.errors import DataError
 
 _MOST_VALUES: Final = 100
@@ -36,17 +37,6 @@ class ColumnSchema(BaseModel):
     """The table must have the column."""
     nullable: bool = False
     """Values may be missing."""
-
-
-class RatingScale(BaseModel):
-    """The values that a rating can take."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    min: float
-    max: float
-    step: float | None
-    """Ratings are `min` plus whole multiples of this; none if any value between is one."""
 
 
 class TimestampRange(BaseModel):

@@ -23,7 +23,8 @@ from recommender.data.engine import (
     ratings_table,
 )
 from recommender.data.moments import is_usable, points
-from recommender.data.schema import ColumnSchema, RatingScale, Schema
+from recommender.data.rating_scale import RatingScale
+from recommender.data.schema import ColumnSchema, Schema
 from recommender.document import Document
 from recommender.errors import DataError
 

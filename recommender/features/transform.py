@@ -14,7 +14,14 @@ from ibis.expr import types as ir
 
 from recommender.configuration import Configuration
 from recommender.data.columns import Columns
-from recommender.data.engine import MOVIES_FILE, movies_table, open_engine, ratings_table, require_columns
+from recommender.data.engine import (
+    MOVIES_FILE,
+    EngineConfig,
+    movies_table,
+    open_engine,
+    ratings_table,
+    require_columns,
+)
 from recommender.data.splits import (
     PART,
     PARTS,
@@ -48,9 +55,7 @@ def transform(
     config: TransformConfig,
     seed: int,
     output: Path,
-    memory_limit: str | None = None,
-    *,
-    threads: int | None = None,
+    engine: EngineConfig | None = None,
 ) -> SplitManifest:
     """Split the ratings and write the features of users, movies and ratings.
 
@@ -63,8 +68,7 @@ def transform(
         config: Split and filters.
         seed: Decides the draw of the split.
         output: Folder to write; what is in it is replaced.
-        memory_limit: Such as `2GB`, for the table engine.
-        threads: For the table engine; the result does not depend on it.
+        engine: What computes; the result does not depend on it.
 
     Raises:
         DataError: the examples are missing or incomplete, or the filters leave no rating.
@@ -74,11 +78,11 @@ def transform(
     scratch = staged / "scratch"
     scratch.mkdir(parents=True)
     try:
-        engine = open_engine(scratch=scratch, memory_limit=memory_limit, threads=threads)
+        tables = open_engine(engine, scratch=scratch)
         try:
-            manifest = _write(engine, examples, config, seed, folder=staged, scratch=scratch)
+            manifest = _write(tables, examples, config, seed, folder=staged, scratch=scratch)
         finally:
-            engine.disconnect()
+            tables.disconnect()
         shutil.rmtree(scratch)
         _replace(staged, output)
     finally:

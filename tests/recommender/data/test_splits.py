@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from recommender.data.engine import open_engine
+from recommender.data.engine import EngineConfig, open_engine
 from recommender.data.splits import SplitConfig, content_sha256, dropped_ratings, split_ratings
 
 SIZES = st.sampled_from([0.0, 0.1, 0.2, 0.25, 0.29, 0.5, 0.7, 0.99])
@@ -23,7 +23,7 @@ def rating_rows(draw):
 
 
 def parts_of(rows, config, seed, ratings_arrow, threads=None):
-    engine = open_engine(threads=threads)
+    engine = open_engine(EngineConfig(threads=threads))
     try:
         engine.con.register("ratings", ratings_arrow(rows))
         answer = split_ratings(engine.table("ratings"), config, seed).to_pyarrow().to_pylist()

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import strategies as st
 
-from recommender.data.engine import open_engine
+from recommender.data.engine import EngineConfig, open_engine
 
 MOVIES = (
     (1, ["Drama"], 1990),
@@ -40,7 +40,7 @@ def movie_rows():
 @pytest.fixture(scope="session")
 def tables(ratings_arrow, movies_arrow):
     """Turn rows into the two tables of an engine."""
-    engine = open_engine(threads=1)
+    engine = open_engine(EngineConfig(threads=1))
 
     def make(ratings, movies=MOVIES):
         engine.con.register("ratings", ratings_arrow(ratings))

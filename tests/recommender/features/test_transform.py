@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from recommender.data.engine import EngineConfig
 from recommender.data.splits import SplitConfig, SplitManifest
 from recommender.errors import DataError
 from recommender.features import transform as transform_module
@@ -97,8 +98,10 @@ def test_positions_in_the_feature_tables_are_the_indexes(examples, tmp_path):
 
 
 def test_the_same_seed_gives_the_same_bytes_on_any_number_of_threads(examples, tmp_path):
-    one = transform(examples, TransformConfig(), 42, tmp_path / "one", threads=1)
-    two = transform(examples, TransformConfig(), 42, tmp_path / "two", "500MB", threads=2)
+    one = transform(examples, TransformConfig(), 42, tmp_path / "one", EngineConfig(threads=1))
+    two = transform(
+        examples, TransformConfig(), 42, tmp_path / "two", EngineConfig(memory_limit="500MB", threads=2)
+    )
     other = transform(examples, TransformConfig(), 43, tmp_path / "other")
 
     assert one == two
