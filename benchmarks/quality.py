@@ -9,8 +9,6 @@ the validation part, like the towers' number of epochs; the test part is looked 
 
 import json
 import logging
-import os
-import platform
 import sys
 import tempfile
 import time
@@ -20,8 +18,8 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import typer
 
+from benchmarks.circumstances import circumstances
 from pipelines.config import read_config
-from pipelines.source_digest import git_commit
 from recommender.data.sources import ingest
 from recommender.evaluation.baselines import ease, most_popular
 from recommender.evaluation.evaluator import RankingQuality, Scorer, dot_product, evaluate_ranking
@@ -71,7 +69,7 @@ def main(
         "coverage_ratio_to_ease": models["retrieval"]["coverage@10"] / models["ease"]["coverage@10"],
         "rmse": float(np.mean(rmse)),
         "seconds": {name: float(np.mean([took[name] for took in seconds])) for name in seconds[0]},
-        **_circumstances(f"--dataset {dataset} --protocol {protocol} --seeds {seeds}"),
+        **circumstances("quality", f"--dataset {dataset} --protocol {protocol} --seeds {seeds}"),
     }
     json.dump(result, sys.stdout, indent=2)
     sys.stdout.write("\n")
@@ -148,19 +146,6 @@ def _summary(qualities: list[RankingQuality]) -> dict[str, Any]:
         for name in qualities[0].intervals
     }
     return {**means, "interval": interval, "ndcg@10_of_each_seed": [q.means["ndcg@10"] for q in qualities]}
-
-
-def _circumstances(arguments: str) -> dict[str, Any]:
-    return {
-        "machine": {
-            "processor": platform.processor() or platform.machine(),
-            "cores": os.cpu_count(),
-            "python": platform.python_version(),
-        },
-        "date": time.strftime("%Y-%m-%d", time.gmtime()),
-        "commit": git_commit(),
-        "command": f"python -m benchmarks.quality {arguments}",
-    }
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from pipelines.data_commands import data_app
 from recommender.errors import MarqueeError
 from recommender.release import Release, list_releases, live_version, promote, rollback
 from recommender.retrieval.batch import recommend_all, write_table
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 releases_app = typer.Typer(help="List releases, promote one, roll back.", no_args_is_help=True)
 app.add_typer(releases_app, name="releases")
+app.add_typer(data_app, name="data")
 console = Console()
 
 Root = Annotated[Path, typer.Option(help="Where data, runs and releases live.", file_okay=False)]
@@ -42,20 +44,35 @@ DEFAULT_CONFIG = Path("ml-100k.yaml")
 
 
 @app.command()
-def run(config: Config = DEFAULT_CONFIG, root: Root = DEFAULT_ROOT, overrides: Overrides = None) -> None:
+def run(
+    config: Config = DEFAULT_CONFIG,
+    root: Root = DEFAULT_ROOT,
+    overrides: Overrides = None,
+    until: Annotated[
+        str, typer.Option(help="The last step to run, such as Transform: the data steps alone.")
+    ] = "Pusher",
+) -> None:
     """Run the pipeline: from raw files to a live release."""
     from pipelines.config import read_config
+    from pipelines.movielens import STEPS
     from pipelines.results import show_results
     from pipelines.run import run_pipeline
+    from recommender.push import Pushed
 
+    if until not in STEPS:
+        raise MarqueeError(f"--until {until}: there is no such step; the steps are {', '.join(STEPS)}.")
     settings = read_config(config, overrides or ())
     try:
-        pushed = run_pipeline(settings, root, console)
+        made = run_pipeline(settings, root, console, until)
     except KeyboardInterrupt:
         Console(stderr=True).print(
             "Interrupted. Finished steps are kept: the same command goes on after them."
         )
         raise typer.Exit(130) from None
+    if until != "Pusher":
+        console.print(f"What {until} made: {made}", soft_wrap=True)
+        return
+    pushed = Pushed.read(made)
     if pushed.version is None:
         raise MarqueeError(
             f"Not released, because the model is not good enough: {'; '.join(pushed.reasons)}. "

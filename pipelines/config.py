@@ -10,7 +10,10 @@ import yaml
 from pydantic import Field, ValidationError
 
 from recommender.configuration import Configuration
+from recommender.data.engine import EngineConfig
+from recommender.data.schema import SchemaGenConfig
 from recommender.data.sources import ExampleGenConfig
+from recommender.data.validation import ValidationConfig
 from recommender.errors import ConfigurationError
 from recommender.evaluation.configuration import EvaluatorConfig
 from recommender.features.transform import TransformConfig
@@ -35,6 +38,12 @@ class PipelineConfig(Configuration):
     """Options that are no hyperparameters."""
     example_gen: ExampleGenConfig = ExampleGenConfig()
     """Where ratings and movies come from."""
+    engine: EngineConfig = EngineConfig()
+    """What computes tables."""
+    schema_gen: SchemaGenConfig = SchemaGenConfig()
+    """What ratings and movies must look like."""
+    validation: ValidationConfig = ValidationConfig()
+    """What becomes of ratings that do not look so."""
     transform: TransformConfig = TransformConfig()
     """Split, filters and features."""
     tuner: TunerConfig = TunerConfig()

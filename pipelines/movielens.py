@@ -1,6 +1,7 @@
 """The pipeline: eleven steps from raw files to a live release."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,33 +25,38 @@ from recommender.data.sources import fingerprint
 from recommender.push import RunDescription
 from recommender.training.configuration import Tracking
 
-STEPS = (
-    "ExampleGen",
-    "StatisticsGen",
-    "SchemaGen",
-    "ExampleValidator",
-    "Transform",
-    "Tuner",
-    "Trainer",
-    "Evaluator",
-    "BulkInferrer",
-    "Indexer",
-    "Pusher",
-)
-"""The steps in the order in which they can run."""
+STEPS = {
+    "ExampleGen": "examples",
+    "StatisticsGen": "statistics",
+    "SchemaGen": "schema",
+    "ExampleValidator": "validated_examples",
+    "Transform": "transformed_examples",
+    "Tuner": "hyperparameters",
+    "Trainer": "model",
+    "Evaluator": "evaluation",
+    "BulkInferrer": "embeddings",
+    "Indexer": "vector_index",
+    "Pusher": "pushed",
+}
+"""The steps in the order in which they can run, each with the output that it is run for."""
 
 
-def movielens_pipeline(config: PipelineConfig, root: Path) -> Any:
-    """Assemble the pipeline.
+def movielens_pipeline(config: PipelineConfig, root: Path, until: str = "Pusher") -> Any:
+    """Assemble the pipeline, or its beginning.
 
     Args:
         config: What the steps do; each section becomes a parameter of the pipeline, as JSON.
         root: Absolute; where downloads, tracking and releases live. `MLFLOW_TRACKING_URI` names a tracking
             server instead.
+        until: The last step.
 
     Returns:
-        A Kubeflow pipeline, to be called where it runs locally, or to be compiled. Its output is what came
-        of the run, a `Pushed`.
+        A Kubeflow pipeline, to be called where it runs locally, or to be compiled. Its output is that of the
+        last step; a whole run's is a `Pushed`.
+
+    Raises:
+        ConfigurationError: the file of a committed schema is missing.
+        DataError: the files to read are missing.
     """
     server = os.environ.get("MLFLOW_TRACKING_URI")
     tracking = Tracking(
@@ -69,6 +75,10 @@ def movielens_pipeline(config: PipelineConfig, root: Path) -> Any:
         seed: int = config.run.seed,
         example_gen_config: str = config.example_gen.model_dump_json(),
         example_gen_fingerprint: str = fingerprint(config.example_gen),
+        engine: str = config.engine.model_dump_json(),
+        committed_schema: str = config.schema_gen.committed(),
+        validation_config: str = config.validation.model_dump_json(),
+        quarantine: bool = config.validation.quarantine,
         transform_config: str = config.transform.model_dump_json(),
         tuner_config: str = config.tuner.model_dump_json(),
         trainer_config: str = config.trainer.model_dump_json(),
@@ -78,58 +88,81 @@ def movielens_pipeline(config: PipelineConfig, root: Path) -> Any:
         run: str = run_description.model_dump_json(),
         tracking: str = tracking.model_dump_json(),
         downloads: str = str(root / "downloads"),
+        previous_statistics: str = str(root / "statistics" / config.run.name),
         trials: str = str(root / "trials"),
         releases: str = str(root / "releases"),
     ) -> Artifact:
-        raw = example_gen(config=example_gen_config, fingerprint=example_gen_fingerprint, downloads=downloads)
-        examples = raw.outputs["examples"]
-        statistics = statistics_gen(examples=examples)
-        schema = schema_gen(examples=examples).after(statistics)
-        validated = example_validator(examples=examples, schema=schema.outputs["schema"])
-        transformed = transform(config=transform_config, seed=seed, examples=examples).after(validated)
-        transformed_examples = transformed.outputs["transformed_examples"]
-        tuned = tuner(
-            config=tuner_config,
-            trainer_config=trainer_config,
-            seed=seed,
-            trials=trials,
-            transformed_examples=transformed_examples,
-        )
-        trained = trainer(
-            seed=seed,
-            tracking=tracking,
-            transformed_examples=transformed_examples,
-            hyperparameters=tuned.outputs["hyperparameters"],
-        )
-        model = trained.outputs["model"]
-        evaluated = evaluator(
-            config=evaluator_config, seed=seed, transformed_examples=transformed_examples, model=model
-        )
-        inferred = bulk_inferrer(
-            config=bulk_inferrer_config,
-            examples=examples,
-            transformed_examples=transformed_examples,
-            model=model,
-        )
-        embeddings = inferred.outputs["embeddings"]
-        indexed = indexer(config=indexer_config, embeddings=embeddings)
-        pushed = pusher(
-            run=run,
-            releases=releases,
-            examples=examples,
-            transformed_examples=transformed_examples,
-            model=model,
-            evaluation=evaluated.outputs["evaluation"],
-            blessing=evaluated.outputs["blessing"],
-            embeddings=embeddings,
-            vector_index=indexed.outputs["vector_index"],
-        )
-        # The cache cannot see whether the release is still there, or still the live one.
-        pushed.set_caching_options(enable_caching=False)
-        tasks = (raw, statistics, schema, validated, transformed, tuned, trained, evaluated, inferred)
-        for task, name in zip((*tasks, indexed, pushed), STEPS, strict=True):
-            task.set_display_name(name)
+        made: dict[str, Any] = {}
+        # Assembled one after the other, so that nothing that comes after the last step is.
+        steps: dict[str, Callable[[], Any]] = {
+            "ExampleGen": lambda: example_gen(
+                config=example_gen_config,
+                engine=engine,
+                quarantine=quarantine,
+                fingerprint=example_gen_fingerprint,
+                downloads=downloads,
+            ),
+            "StatisticsGen": lambda: statistics_gen(engine=engine, examples=made["examples"]),
+            "SchemaGen": lambda: schema_gen(
+                committed=committed_schema, engine=engine, examples=made["examples"]
+            ),
+            "ExampleValidator": lambda: example_validator(
+                config=validation_config,
+                engine=engine,
+                previous=previous_statistics,
+                examples=made["examples"],
+                statistics=made["statistics"],
+                schema=made["schema"],
+            ),
+            "Transform": lambda: transform(
+                config=transform_config, engine=engine, seed=seed, examples=made["validated_examples"]
+            ),
+            "Tuner": lambda: tuner(
+                config=tuner_config,
+                trainer_config=trainer_config,
+                seed=seed,
+                trials=trials,
+                transformed_examples=made["transformed_examples"],
+            ),
+            "Trainer": lambda: trainer(
+                seed=seed,
+                tracking=tracking,
+                transformed_examples=made["transformed_examples"],
+                hyperparameters=made["hyperparameters"],
+            ),
+            "Evaluator": lambda: evaluator(
+                config=evaluator_config,
+                seed=seed,
+                transformed_examples=made["transformed_examples"],
+                model=made["model"],
+            ),
+            "BulkInferrer": lambda: bulk_inferrer(
+                config=bulk_inferrer_config,
+                examples=made["validated_examples"],
+                transformed_examples=made["transformed_examples"],
+                model=made["model"],
+            ),
+            "Indexer": lambda: indexer(config=indexer_config, embeddings=made["embeddings"]),
+            # The cache cannot see whether the release is still there, or still the live one.
+            "Pusher": lambda: pusher(
+                run=run,
+                releases=releases,
+                examples=made["validated_examples"],
+                transformed_examples=made["transformed_examples"],
+                model=made["model"],
+                evaluation=made["evaluation"],
+                blessing=made["blessing"],
+                embeddings=made["embeddings"],
+                vector_index=made["vector_index"],
+            ).set_caching_options(enable_caching=False),
+        }
+        for step, assemble in steps.items():
+            task = assemble()
+            task.set_display_name(step)
             task.set_env_variable("MARQUEE_SOURCE_DIGEST", digest)
-        return pushed.outputs["pushed"]
+            made.update(task.outputs)
+            if step == until:
+                break
+        return made[STEPS[until]]
 
     return pipeline

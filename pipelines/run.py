@@ -19,22 +19,22 @@ from pipelines.config import PipelineConfig
 from pipelines.movielens import STEPS, movielens_pipeline
 from pipelines.progress import RunProgress
 from recommender.errors import MarqueeError
-from recommender.push import Pushed
 
 _PATIENCE_S = 5.0
 """How long a step may take to end when the run is interrupted."""
 
 
-def run_pipeline(config: PipelineConfig, root: Path, console: Console) -> Pushed:
-    """Run every step that the cache cannot answer.
+def run_pipeline(config: PipelineConfig, root: Path, console: Console, until: str = "Pusher") -> Path:
+    """Run every step up to the last one asked for, unless the cache can answer it.
 
     Args:
         config: What the steps do.
         root: Downloads, artifacts, logs, tracking and releases live here.
         console: Where progress goes.
+        until: The last step.
 
     Returns:
-        The release that came of it, or why there is none.
+        What the last step made; a whole run's is a folder with a `Pushed`.
 
     Raises:
         MarqueeError: a step failed; names the step, the reason and the log.
@@ -46,14 +46,15 @@ def run_pipeline(config: PipelineConfig, root: Path, console: Console) -> Pushed
     log_file.parent.mkdir(parents=True, exist_ok=True)
     with _only_run(root), log_file.open("w", encoding="utf-8") as log, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        pipeline = movielens_pipeline(config, root)
+        pipeline = movielens_pipeline(config, root, until)
         local.init(
             runner=local.SubprocessRunner(use_venv=False),
             pipeline_root=str(root / "artifacts"),
             enable_caching=True,
         )
         # A console of its own on the real standard output, which is about to be redirected.
-        progress = RunProgress(STEPS, Console(file=console.file), log)
+        steps = tuple(STEPS)[: tuple(STEPS).index(until) + 1]
+        progress = RunProgress(steps, Console(file=console.file), log)
         try:
             with (
                 contextlib.redirect_stdout(progress),
@@ -66,7 +67,7 @@ def run_pipeline(config: PipelineConfig, root: Path, console: Console) -> Pushed
             raise MarqueeError(_explain(progress, error, log_file)) from error
         finally:
             progress.stop()
-        return Pushed.read(Path(task.output.path))
+        return Path(task.output.path)
 
 
 def _explain(progress: RunProgress, error: RuntimeError, log_file: Path) -> str:

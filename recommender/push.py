@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from recommender.configuration import Configuration
-from recommender.data.sources import SourceReport
+from recommender.data.source_report import SourceReport
 from recommender.data.splits import SplitManifest
 from recommender.document import Document
 from recommender.errors import ReleaseError

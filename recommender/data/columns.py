@@ -7,7 +7,8 @@ class Columns:
     """Names of the columns of canonical tables.
 
     Ratings: `user_id` int64, `movie_id` int64, `rating` float32, `timestamp` int64 (Unix seconds, UTC;
-    missing throughout where the source has none), `source_file` and `source_line`.
+    missing throughout where the source has none), `source_file`, `source_line`, and `part` where the source
+    says which split each rating belongs to.
     Movies: `movie_id` int64, `title` string, `genres` list of strings, `release_year` int32 or missing,
     `imdb_id` string or missing, `tmdb_id` int64 or missing.
     """
@@ -16,11 +17,16 @@ class Columns:
     MOVIE_ID: Final = "movie_id"
     RATING: Final = "rating"
     TIMESTAMP: Final = "timestamp"
+    RATINGS: Final = (USER_ID, MOVIE_ID, RATING, TIMESTAMP)
+    """What a rating is, without where it comes from."""
 
     SOURCE_FILE: Final = "source_file"
     """Which file of the source a rating comes from: position in `SourceReport.files`, int16 or missing."""
     SOURCE_LINE: Final = "source_line"
     """Line of that file, or row of a Parquet file, from 1: int64, or missing where the engine cannot tell."""
+
+    PART: Final = "part"
+    """`train`, `validation` or `test`."""
 
     TITLE: Final = "title"
     GENRES: Final = "genres"

@@ -6,7 +6,9 @@ from typing import Final
 
 from recommender.data.delimited_rows import DelimitedLayout, FieldError, Row
 from recommender.data.movies_files import MoviesLayout
-from recommender.data.ratings_files import RatingsLayout
+from recommender.data.rating_scale import HALF_STARS, RatingScale
+from recommender.data.ratings_files import RatingsColumns, RatingsFile, RatingsLayout
+from recommender.data.source_files import SourceFiles
 from recommender.errors import DataError
 
 LINKS_FILE: Final = "links.csv"
@@ -36,6 +38,7 @@ ML_100K_GENRES: Final = (
 """The genres of MovieLens 100K, in the order of the flags in `u.item` after the flag "unknown"."""
 
 _UNKNOWN: Final = "unknown"
+_WHOLE_STARS: Final = RatingScale(min=1.0, max=5.0, step=1.0)
 
 
 @dataclass(frozen=True)
@@ -45,20 +48,7 @@ class Dialect:
     name: str
     ratings: RatingsLayout
     movies: MoviesLayout
-
-
-@dataclass(frozen=True)
-class SourceFiles:
-    """The files of one data set in a folder."""
-
-    dialect: Dialect
-    ratings: Path
-    movies: Path
-    links: Path | None
-
-    def all(self) -> list[Path]:
-        """Every file that will be read."""
-        return [path for path in (self.ratings, self.movies, self.links) if path is not None]
+    scale: RatingScale
 
 
 def _flagged_genres(row: Row) -> list[str]:
@@ -96,7 +86,7 @@ def _plain_title(row: Row) -> str:
 DIALECTS: Final = (
     Dialect(
         "u.data",
-        RatingsLayout("u.data", "\t"),
+        RatingsLayout("u.data", delimiter="\t", has_header=False, quoted=False),
         MoviesLayout(
             "u.item",
             DelimitedLayout(
@@ -114,28 +104,41 @@ DIALECTS: Final = (
             _plain_title,
             _flagged_genres,
         ),
+        _WHOLE_STARS,
     ),
     Dialect(
         "dat",
-        RatingsLayout("ratings.dat", "::"),
+        RatingsLayout("ratings.dat", delimiter="::", has_header=False, quoted=False),
         MoviesLayout(
             "movies.dat", DelimitedLayout("::", ("movie id", "title", "genres")), _plain_title, _barred_genres
         ),
+        HALF_STARS,
     ),
     Dialect(
         "csv",
-        RatingsLayout("ratings.csv", ",", ("userId", "movieId", "rating", "timestamp")),
+        RatingsLayout(
+            "ratings.csv", RatingsColumns(user_id="userId", movie_id="movieId", timestamp="timestamp"), ","
+        ),
         MoviesLayout(
             "movies.csv",
             DelimitedLayout(",", ("movieId", "title", "genres"), has_header=True, quoted=True),
             _plain_title,
             _barred_genres,
         ),
+        HALF_STARS,
     ),
     Dialect(
         "recbole",
         RatingsLayout(
-            "ml-100k.inter", "\t", ("user_id:token", "item_id:token", "rating:float", "timestamp:float")
+            "ml-100k.inter",
+            RatingsColumns(
+                user_id="user_id:token",
+                movie_id="item_id:token",
+                rating="rating:float",
+                timestamp="timestamp:float",
+            ),
+            "\t",
+            quoted=False,
         ),
         MoviesLayout(
             "ml-100k.item",
@@ -147,6 +150,7 @@ DIALECTS: Final = (
             _title_and_year,
             _spaced_genres,
         ),
+        _WHOLE_STARS,
     ),
 )
 """MovieLens 100K's own layout, that of 1M and 10M, that of 20M and later, and RecBole's copy of 100K."""
@@ -158,8 +162,12 @@ SOURCE_FILE_NAMES: Final = frozenset(
 """Names of all files that any dialect reads."""
 
 
-def find_source_files(folder: Path) -> SourceFiles:
+def find_source_files(folder: Path, scale: RatingScale | None = None) -> SourceFiles:
     """Find the ratings and movies of a data set in a folder, or one folder down as in GroupLens's archives.
+
+    Args:
+        folder: Where to look.
+        scale: The values that ratings can take, if other than those of the dialect.
 
     Raises:
         DataError: no ratings in any dialect, more than one data set, or ratings without their movies.
@@ -189,7 +197,14 @@ def find_source_files(folder: Path) -> SourceFiles:
     )
     if movies.name not in names_there:
         raise DataError(f"{movies} is missing: {ratings.name} comes with the movies it rates. Put it there.")
-    return SourceFiles(dialect, ratings, movies, links if links.name in names_there else None)
+    return SourceFiles(
+        dialect.name,
+        (RatingsFile(ratings, dialect.ratings, source_file=0),),
+        movies,
+        dialect.movies,
+        links if links.name in names_there else None,
+        scale or dialect.scale,
+    )
 
 
 def _data_sets(folder: Path) -> list[tuple[Path, Dialect]]:

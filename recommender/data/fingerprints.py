@@ -2,38 +2,58 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 
-def table_fingerprint(path: Path) -> str:
+def table_fingerprint(path: Path, columns: Sequence[str] | None = None) -> str:
     """The sha256 of the content of a Parquet file: names, types and values, in the order of its rows.
 
     The same content gives the same fingerprint whatever wrote the file: compression, row groups and the
     version of the engine do not matter.
+
+    Args:
+        path: The file.
+        columns: Which columns count; all of them without this.
     """
     with pq.ParquetFile(path) as file:
-        schema = file.schema_arrow
-        hashes = [hashlib.sha256(f"{field.name}:{_kind(field.type)}".encode()) for field in schema]
-        for batch in file.iter_batches():
-            for column, column_hash in zip(batch.columns, hashes, strict=True):
-                for piece in _pieces(column):
-                    column_hash.update(piece)
+        names = list(columns or file.schema_arrow.names)
+        hashes = [_ColumnHash(file.schema_arrow.field(name)) for name in names]
+        for batch in file.iter_batches(columns=names):
+            for name, column_hash in zip(names, hashes, strict=True):
+                column_hash.update(batch.column(name))
     return hashlib.sha256(b"".join(column_hash.digest() for column_hash in hashes)).hexdigest()
+
+
+class _ColumnHash:
+    """The hash of a column, the same however its rows are cut into batches."""
+
+    def __init__(self, field: pa.Field) -> None:
+        self._values = hashlib.sha256(f"{field.name}:{_kind(field.type)}".encode())
+        self._presence = hashlib.sha256()
+        self._has_missing = False
+
+    def update(self, column: pa.Array) -> None:
+        if not pa.types.is_primitive(column.type):
+            for value in column.to_pylist():
+                self._values.update(json.dumps(value, ensure_ascii=False).encode() + b"\n")
+            return
+        self._presence.update(column.is_valid().to_numpy(zero_copy_only=False))
+        if column.null_count:
+            self._has_missing = True
+            column = pc.fill_null(column, pa.scalar(0, column.type))
+        self._values.update(column.to_numpy(zero_copy_only=False))
+
+    def digest(self) -> bytes:
+        if self._has_missing:
+            self._values.update(self._presence.digest())
+        return self._values.digest()
 
 
 def _kind(kind: pa.DataType) -> str:
     # A list's element is called "element" by one writer and "item" by another.
     return f"list<{kind.value_type}>" if pa.types.is_list(kind) else str(kind)
-
-
-def _pieces(column: pa.Array) -> Iterator[bytes]:
-    """Bytes that are the same however the rows are cut into batches."""
-    if pa.types.is_primitive(column.type) and column.null_count == 0:
-        yield column.to_numpy(zero_copy_only=False).tobytes()
-    else:
-        for value in column.to_pylist():
-            yield json.dumps(value, ensure_ascii=False).encode() + b"\n"

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from recommender.data.delimited_rows import DelimitedLayout, FieldError, read_rows, whole_number
-from recommender.data.row_problems import RowProblem, RowProblems
+from recommender.data.row_problems import REFUSED, RowProblem, UnreadableRows
 
 LINKS_LAYOUT: Final = DelimitedLayout(",", ("movieId", "imdbId", "tmdbId"), has_header=True, quoted=True)
 
@@ -18,14 +18,19 @@ class Links:
     tmdb_id: int | None = None
 
 
-def read_links(path: Path) -> dict[int, Links]:
+def read_links(path: Path, unreadable: UnreadableRows = REFUSED, source_file: int = 0) -> dict[int, Links]:
     """Read the links of every movie in the file, by its id.
 
+    Args:
+        path: The file.
+        unreadable: What becomes of rows that cannot be read.
+        source_file: Position of the file in the report.
+
     Raises:
-        DataError: the file cannot be read, its header is another, or it has lines that don't fit.
+        DataError: the file cannot be read, its header is another, or rows in it cannot be read.
     """
     links: dict[int, Links] = {}
-    problems = RowProblems(path)
+    problems: list[RowProblem] = []
     for line, row in read_rows(path, LINKS_LAYOUT, problems):
         try:
             links[whole_number(row, "movieId")] = Links(
@@ -33,6 +38,6 @@ def read_links(path: Path) -> dict[int, Links]:
                 tmdb_id=whole_number(row, "tmdbId") if row["tmdbId"].strip() else None,
             )
         except FieldError as error:
-            problems.add(RowProblem(line, error.field, error.value, error.wrong))
-    problems.raise_if_any()
+            problems.append(RowProblem(line, error.field, error.value, error.wrong))
+    unreadable.settle_few(path, source_file, problems, len(links) + len(problems))
     return links

@@ -1,17 +1,19 @@
 """Reading a file of movies, whatever its layout, into one canonical row a movie."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from recommender.data.columns import Columns
-from recommender.data.delimited_rows import DelimitedLayout, FieldError, Row, read_rows, whole_number
+from recommender.data.delimited_rows import DelimitedLayout, FieldError, read_rows, whole_number
 from recommender.data.links_file import Links
-from recommender.data.row_problems import RowProblem, RowProblems
+from recommender.data.parquet_files import is_parquet, parquet_columns, require_type
+from recommender.data.row_problems import REFUSED, RowName, RowProblem, UnreadableRows
 from recommender.errors import DataError
 
 MOVIES_SCHEMA: Final = pa.schema(
@@ -29,17 +31,6 @@ MOVIES_SCHEMA: Final = pa.schema(
 _YEAR = re.compile(r"\((\d{4})(?:[-\u2013]\s?\d{0,4})?\)(?:\s*\((?:V|TV)\))?\s*$")
 
 
-@dataclass(frozen=True)
-class MoviesLayout:
-    """How a file of movies is laid out, and where in a line its title and genres stand."""
-
-    file_name: str
-    fields: DelimitedLayout
-    """The first column is the movie's id."""
-    title: Callable[[Row], str]
-    genres: Callable[[Row], list[str]]
-
-
 def release_year(title: str) -> int | None:
     """The year in brackets at the end of a title.
 
@@ -50,16 +41,48 @@ def release_year(title: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def read_movies(path: Path, layout: MoviesLayout, links: Mapping[int, Links]) -> pa.Table:
+def _year_in_title(_row: Mapping[str, Any], title: str) -> int | None:
+    return release_year(title)
+
+
+@dataclass(frozen=True)
+class MoviesLayout:
+    """How a file of movies is laid out, and where in a row its title, genres and year stand."""
+
+    file_name: str
+    fields: DelimitedLayout
+    """Its first column is the movie's id."""
+    title: Callable[[Mapping[str, Any]], str]
+    genres: Callable[[Mapping[str, Any]], list[str]]
+    year: Callable[[Mapping[str, Any], str], int | None] = _year_in_title
+    """From a row and the title in it."""
+    kinds: Mapping[str, tuple[str, ...]] | None = None
+    """What each column of a Parquet file that is read may hold; None where only text is read."""
+
+
+def read_movies(
+    path: Path,
+    layout: MoviesLayout,
+    links: Mapping[int, Links],
+    unreadable: UnreadableRows = REFUSED,
+    source_file: int = 0,
+) -> pa.Table:
     """Read a file of movies into canonical columns, ordered by movie.
 
+    Args:
+        path: The file.
+        layout: How it is laid out.
+        links: Where else movies are known.
+        unreadable: What becomes of rows that cannot be read; a movie that comes again is one.
+        source_file: Position of the file in the report.
+
     Raises:
-        DataError: the file cannot be read, its header is another, or movies in it don't fit or come twice.
+        DataError: the file cannot be read, its header is another, or rows in it cannot be read.
     """
-    movies: dict[int, dict[str, object]] = {}
-    problems = RowProblems(path)
+    movies: dict[int, tuple[str, list[str], int | None]] = {}
+    problems: list[RowProblem] = []
     id_column = layout.fields.columns[0]
-    for line, row in read_rows(path, layout.fields, problems):
+    for line, row in _rows(path, layout, problems):
         try:
             movie_id = whole_number(row, id_column)
             title = layout.title(row).strip()
@@ -67,18 +90,44 @@ def read_movies(path: Path, layout: MoviesLayout, links: Mapping[int, Links]) ->
                 raise FieldError(id_column, str(movie_id), "comes a second time")
             if not title:
                 raise FieldError("title", title, "is missing")
-            link = links.get(movie_id, Links())
-            movies[movie_id] = {
-                Columns.MOVIE_ID: movie_id,
-                Columns.TITLE: title,
-                Columns.GENRES: layout.genres(row),
-                Columns.RELEASE_YEAR: release_year(title),
-                Columns.IMDB_ID: link.imdb_id,
-                Columns.TMDB_ID: link.tmdb_id,
-            }
+            movies[movie_id] = (title, layout.genres(row), layout.year(row, title))
         except FieldError as error:
-            problems.add(RowProblem(line, error.field, error.value, error.wrong))
-    problems.raise_if_any()
+            problems.append(RowProblem(line, error.field, error.value, error.wrong))
+    problems.sort(key=lambda problem: problem.line)
+    called: RowName = "row" if is_parquet(path) else "line"
+    unreadable.settle_few(path, source_file, problems, len(movies) + len(problems), called=called)
     if not movies:
         raise DataError(f"{path} holds no movies, only its header or blank lines. Copy or unpack it again.")
-    return pa.Table.from_pylist([movies[movie_id] for movie_id in sorted(movies)], schema=MOVIES_SCHEMA)
+    ids = sorted(movies)
+    titles, genres, years = zip(*(movies[movie_id] for movie_id in ids), strict=True)
+    known = [links.get(movie_id, Links()) for movie_id in ids]
+    columns = (ids, titles, genres, years, [link.imdb_id for link in known], [link.tmdb_id for link in known])
+    return pa.table(
+        [pa.array(column, kind) for column, kind in zip(columns, MOVIES_SCHEMA.types, strict=True)],
+        schema=MOVIES_SCHEMA,
+    )
+
+
+def _rows(
+    path: Path, layout: MoviesLayout, problems: list[RowProblem]
+) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    if layout.kinds is None or not is_parquet(path):
+        yield from read_rows(path, layout.fields, problems)
+        return
+    types = parquet_columns(path, layout.fields.columns)
+    read = [name for name in layout.kinds if name in types]
+    for name in read:
+        require_type(path, name, types[name], layout.kinds[name])
+    with pq.ParquetFile(path) as file:
+        number = 0
+        for batch in file.iter_batches(columns=read):
+            for row in batch.to_pylist():
+                number += 1
+                yield number, {name: _text(value) for name, value in row.items()}
+
+
+def _text(value: Any) -> Any:
+    """A value as it would stand in a text file; a list stays one."""
+    if value is None:
+        return ""
+    return value if isinstance(value, list) else str(value)

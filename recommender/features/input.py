@@ -1,105 +1,137 @@
 """Model input as `tf.data`: a user at a time or a rating at a time, whole batches, no per-row Python."""
 
-from typing import Any
+import logging
+from collections.abc import Sequence
+from functools import reduce
+from operator import add
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import tensorflow as tf
 
-from recommender.features.transformed_examples import History, Interactions
+from recommender.errors import DataError
+from recommender.features.configuration import InputConfig
+from recommender.features.memory_batches import memory_ratings, memory_users
+from recommender.features.ratings_by_user import RatingsByUser
+from recommender.features.shard import ONE_WORKER, Shard
+from recommender.features.streamed_batches import streamed_ratings, streamed_users
+from recommender.features.transformed_examples import History, Interactions, Part, TransformedExamples
 
-Batch = dict[str, Any]
-
-
-class RaggedHistory:
-    """Histories held once as tensors, from which batches of users are gathered.
-
-    Args:
-        history: What each user has rated.
-    """
-
-    def __init__(self, history: History) -> None:
-        splits = tf.constant(history.row_splits)
-        self._movie_index = tf.RaggedTensor.from_row_splits(tf.constant(history.movie_index), splits)
-        self._rating = tf.RaggedTensor.from_row_splits(tf.constant(history.rating), splits)
-
-    def of(self, user_index: tf.Tensor) -> Batch:
-        """The histories of some users.
-
-        Args:
-            user_index: int32 [batch].
-
-        Returns:
-            `user_index` int32 [batch], `history` int32 ragged [batch, None] of movie positions,
-            `history_rating` float32 ragged [batch, None].
-        """
-        return {
-            "user_index": user_index,
-            "history": tf.gather(self._movie_index, user_index),
-            "history_rating": tf.gather(self._rating, user_index),
-        }
+logger = logging.getLogger(__name__)
 
 
-def users_with_history(history: History, batch_size: int, seed: int) -> tf.data.Dataset:
-    """Users in a new random order each epoch, each with its whole history.
+def user_batches(
+    examples: TransformedExamples,
+    parts: Sequence[Part],
+    batch_size: int,
+    config: InputConfig,
+    seed: int,
+    shard: Shard = ONE_WORKER,
+) -> tf.data.Dataset:
+    """Users in a new random order each epoch, each with its whole history; for the full softmax.
 
-    Users without ratings are left out. The last, smaller batch of an epoch is dropped, so that every step
-    weighs a user alike.
+    Users without ratings are left out, and so are ratings of movies that training does not know. The last,
+    smaller batch of an epoch is dropped, so that every step weighs a user alike.
 
     Args:
-        history: What each user has rated.
-        batch_size: Users in a batch; the number of users where those are fewer.
-        seed: Of the order.
+        examples: What Transform wrote.
+        parts: Whose ratings make the histories.
+        batch_size: Users in a batch, on this worker; the number of users where those are fewer.
+        config: Whether ratings are held in memory or streamed from disk.
+        seed: Of the order: one seed gives the same batches in any process.
+        shard: Which worker's users; the workers share the users among themselves and take equally many
+            steps.
 
     Returns:
-        Batches as `RaggedHistory.of` gives them.
+        Batches of `user_index` int32 [batch], `history` int32 ragged [batch, None] of movie positions,
+        oldest first, and `history_rating` float32 ragged [batch, None].
+
+    Raises:
+        DataError: the parts have no ratings, or cannot be read.
+        TrainingError: there are fewer users than workers.
     """
-    users = tf.constant(history.lengths.nonzero()[0], tf.int32)
-    n_users = int(users.shape[0])
-    ragged = RaggedHistory(history)
-    return (
-        tf.data.Dataset.from_tensor_slices(users)
-        .shuffle(n_users, seed=seed, reshuffle_each_iteration=True)
-        .batch(min(batch_size, n_users), drop_remainder=True)
-        .map(ragged.of, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        .prefetch(tf.data.AUTOTUNE)
-    )
+    ratings = _ratings(examples, parts, config)
+    if isinstance(ratings, RatingsByUser):
+        batches = streamed_users(ratings, batch_size, config, seed, shard)
+    else:
+        batches = memory_users(History.of(ratings, examples.n_users), batch_size, seed, shard)
+    return _shared_out(batches, shard)
 
 
-def ratings_with_history(
-    interactions: Interactions, history: History, batch_size: int, seed: int
+def rating_batches(
+    examples: TransformedExamples,
+    parts: Sequence[Part],
+    batch_size: int,
+    config: InputConfig,
+    seed: int,
+    shard: Shard = ONE_WORKER,
+    *,
+    history: bool = True,
+    drop_remainder: bool = True,
 ) -> tf.data.Dataset:
     """Ratings in a new random order each epoch, each with its user's history without the rated movie.
 
+    Ratings of users and movies that training does not know are left out.
+
     Args:
-        interactions: The ratings to go through.
-        history: What each user has rated, the same ratings or more.
-        batch_size: Ratings in a batch; the number of ratings where those are fewer.
-        seed: Of the order.
+        examples: What Transform wrote.
+        parts: The ratings to go through, which also make the histories.
+        batch_size: Ratings in a batch, on this worker; the number of ratings where those are fewer.
+        config: Whether ratings are held in memory or streamed from disk.
+        seed: Of the order: one seed gives the same batches in any process.
+        shard: Which worker's ratings; the workers share the ratings among themselves, all of a user's to one
+            worker, and take equally many steps.
+        history: Whether ratings come with histories.
+        drop_remainder: Whether the last, smaller batch of an epoch is dropped.
 
     Returns:
-        Batches as `RaggedHistory.of` gives them, with `movie_index` int32 [batch] and `rating` float32
-        [batch].
+        Batches as of `user_batches`, with `movie_index` int32 [batch] and `rating` float32 [batch]; without
+        histories `user_index`, `movie_index` and `rating` only.
+
+    Raises:
+        DataError: the parts have no ratings, or cannot be read.
+        TrainingError: there are fewer users than workers.
     """
-    columns = (
-        tf.constant(interactions.user_index),
-        tf.constant(interactions.movie_index),
-        tf.constant(interactions.rating),
-    )
-    ragged = RaggedHistory(history)
+    ratings = _ratings(examples, parts, config)
+    if isinstance(ratings, RatingsByUser):
+        batches = streamed_ratings(
+            ratings, batch_size, config, seed, shard, history=history, drop_remainder=drop_remainder
+        )
+    else:
+        histories = History.of(ratings, examples.n_users) if history else None
+        batches = memory_ratings(ratings, histories, batch_size, seed, shard, drop_remainder=drop_remainder)
+    return _shared_out(batches, shard)
 
-    def gather(position: tf.Tensor) -> Batch:
-        user_index, movie_index, rating = (tf.gather(column, position) for column in columns)
-        batch = ragged.of(user_index)
-        # A tower that sees the movie it has to predict learns to copy it.
-        others = batch["history"] != movie_index[:, tf.newaxis]
-        batch["history"] = tf.ragged.boolean_mask(batch["history"], others)
-        batch["history_rating"] = tf.ragged.boolean_mask(batch["history_rating"], others)
-        return {**batch, "movie_index": movie_index, "rating": rating}
 
-    size = len(interactions)
-    return (
-        tf.data.Dataset.range(size)
-        .shuffle(size, seed=seed, reshuffle_each_iteration=True)
-        .batch(min(batch_size, size), drop_remainder=True)
-        .map(gather, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        .prefetch(tf.data.AUTOTUNE)
-    )
+def _ratings(
+    examples: TransformedExamples, parts: Sequence[Part], config: InputConfig
+) -> Interactions | RatingsByUser:
+    """The known ratings of the parts, in memory or on disk."""
+    files = [examples.folder / f"{part}_interactions.parquet" for part in parts]
+    names = ", ".join(str(file) for file in files)
+    ratings: Interactions | RatingsByUser
+    try:
+        if config.streams(sum(pq.read_metadata(file).num_rows for file in files)):
+            ratings = RatingsByUser(files, examples.n_users)
+            n_ratings = int(ratings.lengths.sum())
+            logger.info("streaming %s ratings of %s from disk", f"{n_ratings:,}", " and ".join(parts))
+        else:
+            ratings = reduce(add, (examples.interactions(part).known() for part in parts))
+            n_ratings = len(ratings)
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"{names}: cannot be read ({error}). Run the Transform step again.") from error
+    if not n_ratings:
+        raise DataError(
+            f"{names}: no ratings of users and movies that training knows. Loosen the filters of "
+            "transform.split, or give more ratings."
+        )
+    return ratings
+
+
+def _shared_out(batches: tf.data.Dataset, shard: Shard) -> tf.data.Dataset:
+    if shard.count == 1:
+        return batches
+    # Or `tf.distribute` would divide each worker's share once more.
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    return batches.with_options(options)

@@ -19,10 +19,10 @@ def interaction_features(ratings: ir.Table, users: ir.Table, movies: ir.Table) -
     - `user_index`, `movie_index` int32: positions in the feature tables; -1 for an unknown one.
     - `rating_normalized` float32: (r - m) / s with the user's training mean m and population standard
       deviation s; 0 where s is 0, as at one training rating, and for an unknown user.
-    - `day_of_week` int8: Monday 0 to Sunday 6, UTC.
-    - `hour_of_day` int8: 0 to 23, UTC.
+    - `day_of_week` int8: Monday 0 to Sunday 6, UTC; -1 where the time is missing.
+    - `hour_of_day` int8: 0 to 23, UTC; -1 where the time is missing.
 
-    A missing release year plays no part.
+    A missing `timestamp` becomes 0. A missing release year plays no part.
 
     Args:
         ratings: `user_id, movie_id, rating, timestamp`, of any part.
@@ -44,10 +44,10 @@ def interaction_features(ratings: ir.Table, users: ir.Table, movies: ir.Table) -
         Columns.USER_ID,
         Columns.MOVIE_ID,
         rows[Columns.RATING].cast("float32").name(Columns.RATING),
-        Columns.TIMESTAMP,
+        timestamp.fill_null(0).name(Columns.TIMESTAMP),
         rows[Columns.USER_INDEX].fill_null(_UNKNOWN).cast("int32").name(Columns.USER_INDEX),
         rows[Columns.MOVIE_INDEX].fill_null(_UNKNOWN).cast("int32").name(Columns.MOVIE_INDEX),
         normalized.cast("float32").name("rating_normalized"),
-        (weekday - weekday // 7 * 7).cast("int8").name("day_of_week"),
-        ((timestamp - day * _DAY) // _HOUR).cast("int8").name("hour_of_day"),
+        (weekday - weekday // 7 * 7).fill_null(_UNKNOWN).cast("int8").name("day_of_week"),
+        ((timestamp - day * _DAY) // _HOUR).fill_null(_UNKNOWN).cast("int8").name("hour_of_day"),
     )

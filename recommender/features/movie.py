@@ -6,7 +6,7 @@ import ibis
 from ibis.expr import types as ir
 
 from recommender.data.columns import Columns
-from recommender.data.moments import exact_mean, from_points, points, population_std
+from recommender.data.moments import exact_mean, population_std
 from recommender.features.vocabulary import movie_index
 
 
@@ -22,9 +22,10 @@ def movie_features(train: ir.Table, movies: ir.Table, genres: Sequence[str]) -> 
     - `rating_count` int64: n.
     - `genres` list of strings, as in the catalogue; a missing list is empty.
     - `release_year` int32; missing where the catalogue has none.
-    - `rating_trend` float32: with the ratings in order of time (equal times by user) and h = floor(n / 2),
-      the mean of the newest h minus the mean of the oldest h; an odd one in the middle belongs to neither.
-      0 below two ratings.
+    - `rating_trend` float32, recent against old: the mean of the ratings in the newer half of the time from
+      the movie's first to its last training rating, minus the mean of those in the older half; a rating right
+      in the middle belongs to neither. 0 at one rating, where all ratings are of one second, where times are
+      missing, and without ratings.
     - `genre_vector` list of float32, as long as `genres` (the argument): 1 where the movie has that genre.
 
     Args:
@@ -34,10 +35,13 @@ def movie_features(train: ir.Table, movies: ir.Table, genres: Sequence[str]) -> 
     """
     rating = train[Columns.RATING]
     totals = train.group_by(Columns.MOVIE_ID).aggregate(
-        own_mean=exact_mean(rating), own_std=population_std(rating), n=train.count()
+        own_mean=exact_mean(rating),
+        own_std=population_std(rating),
+        n=train.count(),
+        ends=train[Columns.TIMESTAMP].min() + train[Columns.TIMESTAMP].max(),
     )
     overall = train.aggregate(mean=exact_mean(rating)).as_scalar()
-    trends = _rating_trends(train)
+    trends = _rating_trends(train, totals)
     positions = movie_index(movies)
     rows = (
         movies.join(positions, Columns.MOVIE_ID)
@@ -62,28 +66,18 @@ def movie_features(train: ir.Table, movies: ir.Table, genres: Sequence[str]) -> 
     )
 
 
-def _rating_trends(train: ir.Table) -> ir.Table:
+def _rating_trends(train: ir.Table, totals: ir.Table) -> ir.Table:
     """`movie_id, rating_trend` of every rated movie."""
-    in_time = ibis.window(
-        group_by=train[Columns.MOVIE_ID],
-        order_by=[train[Columns.TIMESTAMP], train[Columns.USER_ID], train[Columns.RATING]],
-    )
-    placed = train.select(
+    rows = train.join(totals.select(Columns.MOVIE_ID, "ends"), Columns.MOVIE_ID)
+    # Twice the time against the sum of the first and the last, so that the middle needs no rounding.
+    doubled = rows[Columns.TIMESTAMP] * 2
+    sided = rows.select(
         Columns.MOVIE_ID,
-        whole=points(train[Columns.RATING]),
-        place=ibis.row_number().over(in_time),
-        half=train.count().over(ibis.window(group_by=train[Columns.MOVIE_ID])) // 2,
-        n=train.count().over(ibis.window(group_by=train[Columns.MOVIE_ID])),
+        recent=(doubled > rows["ends"]).ifelse(rows[Columns.RATING], None),
+        old=(doubled < rows["ends"]).ifelse(rows[Columns.RATING], None),
     )
-    # +1 for a rating of the newer half, -1 for one of the older: one pass gives the difference of the sums.
-    side = ibis.cases(
-        (placed["place"] < placed["half"], -1), (placed["place"] >= placed["n"] - placed["half"], 1), else_=0
-    )
-    sums = placed.group_by(Columns.MOVIE_ID).aggregate(
-        difference=(placed["whole"] * side).sum(), half=placed["half"].max()
-    )
-    trend = from_points(sums["difference"] / sums["half"].nullif(0))
-    return sums.select(Columns.MOVIE_ID, rating_trend=trend.fill_null(0.0))
+    trend = exact_mean(sided["recent"]) - exact_mean(sided["old"])
+    return sided.group_by(Columns.MOVIE_ID).aggregate(rating_trend=trend)
 
 
 def _multi_hot(own_genres: ir.ArrayValue, genres: Sequence[str]) -> ir.Value:

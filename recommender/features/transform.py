@@ -9,29 +9,25 @@ from pathlib import Path
 from time import perf_counter
 
 import pyarrow.parquet as pq
-from ibis.backends.duckdb import Backend
+from ibis.backends.sql import SQLBackend
 from ibis.expr import types as ir
 
 from recommender.configuration import Configuration
 from recommender.data.columns import Columns
 from recommender.data.engine import (
     MOVIES_FILE,
+    RATINGS_FILE,
     EngineConfig,
     movies_table,
     open_engine,
     ratings_table,
     require_columns,
+    stored,
+    write_parquet,
 )
-from recommender.data.splits import (
-    PART,
-    PARTS,
-    PartSummary,
-    SplitConfig,
-    SplitManifest,
-    content_sha256,
-    dropped_ratings,
-    split_ratings,
-)
+from recommender.data.rating_filters import filter_ratings
+from recommender.data.split_ratings import split_ratings
+from recommender.data.splits import PART, PARTS, PartSummary, SplitConfig, SplitManifest, content_sha256
 from recommender.errors import DataError
 from recommender.features.interaction import interaction_features
 from recommender.features.movie import movie_features
@@ -41,6 +37,9 @@ from recommender.features.vocabulary import GENRE, Vocabulary, genre_index
 _log = logging.getLogger(__name__)
 
 _RATING_COLUMNS = (Columns.USER_ID, Columns.MOVIE_ID, Columns.RATING, Columns.TIMESTAMP)
+# Users that training does not know have one index in common: their ids keep the order fixed.
+_INTERACTION_ORDER = (Columns.USER_INDEX, Columns.TIMESTAMP, Columns.MOVIE_ID, Columns.USER_ID)
+_HASHED_ROWS = 1_000_000
 
 
 class TransformConfig(Configuration):
@@ -91,44 +90,36 @@ def transform(
 
 
 def _write(
-    engine: Backend, examples: Path, config: TransformConfig, seed: int, *, folder: Path, scratch: Path
+    engine: SQLBackend, examples: Path, config: TransformConfig, seed: int, *, folder: Path, scratch: Path
 ) -> SplitManifest:
+    columns = (*_RATING_COLUMNS, PART) if config.split.strategy == "provided" else _RATING_COLUMNS
     ratings, movies = ratings_table(engine, examples), movies_table(engine, examples)
-    require_columns(ratings, _RATING_COLUMNS, examples / "ratings.parquet")
+    require_columns(ratings, columns, examples / RATINGS_FILE)
     require_columns(movies, (Columns.MOVIE_ID, Columns.GENRES, Columns.RELEASE_YEAR), examples / MOVIES_FILE)
-    ratings = ratings.select(*_RATING_COLUMNS)
 
     with _timed("split"):
-        dropped = dropped_ratings(ratings, config.split)
-        for filtered in dropped:
-            _log.info(
-                "%s %s left out %d ratings and %d users",
-                filtered.filter,
-                filtered.value,
-                filtered.n_ratings,
-                filtered.n_users,
-            )
-        # On disk, because every later step reads it and the draw is the dearest part.
-        parts = _stored(engine, split_ratings(ratings, config.split, seed), scratch / "parts.parquet")
+        kept, dropped = filter_ratings(engine, ratings.select(*columns), config.split, scratch)
+        # Kept, because every later step reads it.
+        parts = stored(engine, split_ratings(kept, config.split, seed), scratch / "parts.parquet")
         train = parts.filter(parts[PART] == "train").drop(PART)
-        if not train.limit(1).count().to_pyarrow().as_py():
+        if not _rows(train):
             raise DataError(
                 f"No rating of {examples} is left to train on: lower `min_rating` "
-                f"({config.split.min_rating}) or `min_user_ratings` ({config.split.min_user_ratings})."
+                f"({config.split.min_rating}), `min_user_ratings` ({config.split.min_user_ratings}) or "
+                f"`k_core` ({config.split.k_core})."
             )
 
     genres = [str(name) for name in genre_index(movies).order_by(GENRE)[GENRE].to_pyarrow().to_pylist()]
     with _timed("user features"):
-        users = _stored(
-            engine,
-            user_features(train, movies).order_by(Columns.USER_ID),
-            folder / "user_features.parquet",
+        users = write_parquet(
+            engine, user_features(train, movies), folder / "user_features.parquet", [Columns.USER_ID]
         )
     with _timed("movie features"):
-        movie_rows = _stored(
+        movie_rows = write_parquet(
             engine,
-            movie_features(train, movies, genres).order_by(Columns.MOVIE_ID),
+            movie_features(train, movies, genres),
             folder / "movie_features.parquet",
+            [Columns.MOVIE_ID],
         )
     with _timed("interactions"):
         summaries = {
@@ -142,20 +133,20 @@ def _write(
     shutil.copyfile(examples / MOVIES_FILE, folder / MOVIES_FILE)
     Vocabulary(genres=tuple(genres), n_users=_rows(users), n_movies=_rows(movie_rows)).write(folder)
     manifest = SplitManifest(
-        protocol=f"P-{config.split.strategy}",
+        protocol=f"P-{config.split.strategy.replace('_', '-')}",
         strategy=config.split.strategy,
         seed=seed,
         config=config.split,
         parts=summaries,
         dropped=dropped,
+        notes=_notes(parts),
     )
     manifest.write(folder)
     return manifest
 
 
-def _write_part(engine: Backend, rows: ir.Table, file: Path) -> PartSummary:
-    by = (Columns.USER_INDEX, Columns.TIMESTAMP, Columns.MOVIE_INDEX)
-    written = _stored(engine, rows.order_by(*by), file)
+def _write_part(engine: SQLBackend, rows: ir.Table, file: Path) -> PartSummary:
+    written = write_parquet(engine, rows, file, _INTERACTION_ORDER)
     counts = written.aggregate(
         users=written[Columns.USER_ID].nunique(), movies=written[Columns.MOVIE_ID].nunique()
     ).to_pyarrow()
@@ -164,14 +155,20 @@ def _write_part(engine: Backend, rows: ir.Table, file: Path) -> PartSummary:
             n_ratings=parquet.metadata.num_rows,
             n_users=counts["users"][0].as_py(),
             n_movies=counts["movies"][0].as_py(),
-            sha256=content_sha256(parquet.iter_batches(columns=list(_RATING_COLUMNS))),
+            sha256=content_sha256(parquet.iter_batches(_HASHED_ROWS, columns=list(_RATING_COLUMNS))),
         )
 
 
-def _stored(engine: Backend, rows: ir.Table, file: Path) -> ir.Table:
-    """Write the rows to a Parquet file and go on from there."""
-    rows.to_parquet(str(file), compression="snappy")
-    return engine.read_parquet(str(file))
+def _notes(ratings: ir.Table) -> tuple[str, ...]:
+    missing = _rows(ratings.filter(ratings[Columns.TIMESTAMP].isnull()))
+    if not missing:
+        return ()
+    note = (
+        f"{missing:,} ratings have no timestamp: it is 0 in the interactions, their day and hour are -1, and "
+        "what goes by time says nothing of them (rating_velocity, recency_days, rating_trend)."
+    )
+    _log.warning("%s", note)
+    return (note,)
 
 
 def _rows(table: ir.Table) -> int:

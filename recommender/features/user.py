@@ -26,8 +26,9 @@ def user_features(train: ir.Table, movies: ir.Table) -> ir.Table:
     - `top_genres` list of up to three strings: a rated movie counts once for each of its genres; most counted
       first, equal counts by name. Fewer when the user met fewer; empty when no rated movie has a genre.
     - `rating_velocity` float32, ratings a month: n / max(1, (max(t) - min(t)) / a month of 30.4375 days).
-      At one rating, as for everyone active for less than a month, it is n.
-    - `recency_days` float32: (newest training rating of anyone - max(t)) / a day; 0 for the latest user.
+      At one rating, as for everyone active for less than a month and where times are missing, it is n.
+    - `recency_days` float32: (newest training rating of anyone - max(t)) / a day; 0 for the latest user and
+      where times are missing.
     - `rating_range` float32: max(r) - min(r); 0 at one rating.
 
     A missing release year plays no part.
@@ -57,8 +58,8 @@ def user_features(train: ir.Table, movies: ir.Table) -> ir.Table:
         "rating_std",
         "rating_count",
         top_genres=favourites["top_genres"].fill_null(no_genres),
-        rating_velocity=(totals["rating_count"] / ibis.greatest(months, 1.0)).cast("float32"),
-        recency_days=((newest - totals["last"]) / SECONDS_PER_DAY).cast("float32"),
+        rating_velocity=(totals["rating_count"] / ibis.greatest(months.fill_null(0.0), 1.0)).cast("float32"),
+        recency_days=((newest - totals["last"]) / SECONDS_PER_DAY).fill_null(0.0).cast("float32"),
         rating_range=totals["rating_range"],
     )
 
@@ -70,9 +71,9 @@ def _top_genres(train: ir.Table, movies: ir.Table) -> ir.Table:
     coded = movie_genres(movies).join(genres, GENRE).select(Columns.MOVIE_ID, GENRE_INDEX)
     met = train.select(Columns.USER_ID, Columns.MOVIE_ID).join(coded, Columns.MOVIE_ID)
     counts = met.group_by([Columns.USER_ID, GENRE_INDEX]).aggregate(times=met.count())
-    by_count = ibis.window(
-        group_by=counts[Columns.USER_ID], order_by=[counts["times"].desc(), counts[GENRE_INDEX]]
-    )
-    ranked = counts.mutate(place=ibis.row_number().over(by_count))
-    named = ranked.filter(ranked["place"] < TOP_GENRES).join(genres, GENRE_INDEX)
-    return named.group_by(Columns.USER_ID).aggregate(top_genres=named[GENRE].collect(order_by=named["place"]))
+    named = counts.join(genres, GENRE_INDEX)
+    # Lists of pairs are sorted instead of rows, because Spark does not collect rows in an order.
+    ranked = ibis.struct({"rarity": -named["times"], GENRE: named[GENRE]})
+    met_by = named.group_by(Columns.USER_ID).aggregate(ranked=ranked.collect())
+    most = met_by["ranked"].sort()[:TOP_GENRES]
+    return met_by.select(Columns.USER_ID, top_genres=most.map(lambda pair: pair[GENRE]))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from recommender.data.columns import Columns
@@ -38,6 +39,9 @@ def write_embeddings(examples: Path, transformed: TransformedExamples, model: Pa
         examples / "ratings.parquet",
         columns=[Columns.USER_ID, Columns.MOVIE_ID, Columns.RATING, Columns.TIMESTAMP],
     )
+    # Where the source has no times, all are the same.
+    times = pc.fill_null(ratings[Columns.TIMESTAMP], 0)
+    ratings = ratings.set_column(ratings.schema.get_field_index(Columns.TIMESTAMP), Columns.TIMESTAMP, times)
     ratings = ratings.sort_by([(Columns.USER_ID, "ascending"), (Columns.TIMESTAMP, "ascending")])
     pq.write_table(ratings, output / "history.parquet")
 

@@ -55,7 +55,7 @@ class TwoTowerModel(tfrs.Model):
         """The loss of one batch.
 
         Args:
-            inputs: A batch of `users_with_history` for the full softmax, of `ratings_with_history` for the
+            inputs: A batch of `user_batches` for the full softmax, of `rating_batches` for the
                 in-batch softmax.
             training: Whether dropout and batch statistics apply.
 

@@ -7,6 +7,7 @@ from pydantic import Field, ValidationError
 
 from recommender.configuration import Configuration
 from recommender.errors import DataError
+from recommender.features.configuration import InputConfig
 from recommender.models.configuration import RankingHeadConfig, TwoTowerConfig
 
 
@@ -51,6 +52,8 @@ class TrainerConfig(RetrievalTrainingConfig):
     """The ranking head."""
     ranking: RankingTrainingConfig = RankingTrainingConfig()
     """How the ranking head is fitted."""
+    input: InputConfig = InputConfig()
+    """How ratings get from disk to the model, for retrieval and ranking."""
 
 
 class TunerConfig(Configuration):

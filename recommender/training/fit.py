@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,8 @@ import tensorflow as tf
 
 from recommender.errors import TrainingError
 from recommender.evaluation.evaluator import dot_product, evaluate_ranking
-from recommender.features.input import ratings_with_history, users_with_history
-from recommender.features.transformed_examples import History, Interactions, TransformedExamples
+from recommender.features.input import rating_batches, user_batches
+from recommender.features.transformed_examples import History, Interactions, Part, TransformedExamples
 from recommender.models.ranking_head import RankingHead
 from recommender.models.saved_models import save_movie_tower, save_ranking_head, save_user_tower
 from recommender.models.two_tower import TwoTowerModel
@@ -74,29 +75,30 @@ def fit(
         TrainingError: there is nothing to train on, or the loss stopped being a number.
     """
     seed_everything(seed)
-    train = examples.interactions("train")
+    train = examples.interactions("train").known()
     validation = examples.interactions("validation").known()
     if not len(train):
         raise TrainingError(
             "The training part has no ratings: loosen the filters of transform.split, or give more ratings."
         )
     two_tower, epochs, curves, seconds = _fit_retrieval(
-        examples, config, seed, train, validation, config.epochs, callbacks or []
+        examples, config, seed, ("train",), train, validation, config.epochs, callbacks or []
     )
     result: dict[str, float] = {}
     if len(validation):
         result = {name: values[epochs - 1] for name, values in curves.items() if name.startswith("val_")}
     ranking_head, rank_epochs, rank_curves, rank_seconds = _fit_ranking(
-        examples, config, seed, two_tower, train, validation, config.ranking.epochs
+        examples, config, seed, two_tower, ("train",), train, validation, config.ranking.epochs
     )
     if "val_rmse" in rank_curves:
         result["val_rmse"] = rank_curves["val_rmse"][rank_epochs - 1]
     if config.refit and len(validation):
+        both: tuple[Part, ...] = ("train", "validation")
         known = train + validation
         nothing = validation.none()
-        two_tower, _, _, again = _fit_retrieval(examples, config, seed, known, nothing, epochs, [])
+        two_tower, _, _, again = _fit_retrieval(examples, config, seed, both, known, nothing, epochs, [])
         ranking_head, _, _, rank_again = _fit_ranking(
-            examples, config, seed, two_tower, known, nothing, rank_epochs
+            examples, config, seed, two_tower, both, known, nothing, rank_epochs
         )
         seconds, rank_seconds = seconds + again, rank_seconds + rank_again
     return FittedModel(
@@ -113,6 +115,7 @@ def _fit_retrieval(
     examples: TransformedExamples,
     config: TrainerConfig,
     seed: int,
+    parts: Sequence[Part],
     train: Interactions,
     validation: Interactions,
     epochs: int,
@@ -125,9 +128,9 @@ def _fit_retrieval(
     model = TwoTowerModel(config.model, examples, counts)
     model.compile(optimizer=_optimizer(config))
     if config.model.loss == "full_softmax":
-        batches = users_with_history(history, config.batch_size, seed)
+        batches = user_batches(examples, parts, config.batch_size, config.input, seed)
     else:
-        batches = ratings_with_history(train, history, config.batch_size, seed)
+        batches = rating_batches(examples, parts, config.batch_size, config.input, seed)
     best = BestWeights("val_ndcg@10", "max", config.patience)
     callbacks: list[tf.keras.callbacks.Callback] = [StopOnNaN()]
     if len(validation):
@@ -160,6 +163,7 @@ def _fit_ranking(
     config: TrainerConfig,
     seed: int,
     two_tower: TwoTowerModel,
+    parts: Sequence[Part],
     train: Interactions,
     validation: Interactions,
     epochs: int,
@@ -169,12 +173,15 @@ def _fit_ranking(
     movies = two_tower.movie_vectors()
     head = RankingHead(config.ranking_head, examples.n_users, examples.n_movies, float(train.rating.mean()))
     head.compile(optimizer=tf.keras.optimizers.Adam(config.ranking.learning_rate))
-    batches = _ranking_batches(train, users, movies, config.ranking.batch_size, seed)
+    ratings = rating_batches(
+        examples, parts, config.ranking.batch_size, config.input, seed, history=False, drop_remainder=False
+    )
+    batches = _with_vectors(ratings, users, movies)
     callbacks: list[tf.keras.callbacks.Callback] = [StopOnNaN()]
     best = BestWeights("val_rmse", "min", config.ranking.patience)
     held_out = None
     if len(validation):
-        held_out = _ranking_batches(validation, users, movies, config.ranking.batch_size, None)
+        held_out = _with_vectors(_in_order(validation, config.ranking.batch_size), users, movies)
         callbacks.append(best)
     label = "ranking" if len(validation) else "ranking, on everything"
     began = time.perf_counter()
@@ -189,32 +196,27 @@ def _fit_ranking(
     return head, chosen, _plain(fitted.history), time.perf_counter() - began
 
 
-def _ranking_batches(
-    interactions: Interactions,
-    users: npt.NDArray[np.float32],
-    movies: npt.NDArray[np.float32],
-    batch_size: int,
-    seed: int | None,
+def _in_order(interactions: Interactions, batch_size: int) -> tf.data.Dataset:
+    return tf.data.Dataset.from_tensor_slices(
+        {
+            "user_index": interactions.user_index,
+            "movie_index": interactions.movie_index,
+            "rating": interactions.rating,
+        }
+    ).batch(batch_size)
+
+
+def _with_vectors(
+    ratings: tf.data.Dataset, users: npt.NDArray[np.float32], movies: npt.NDArray[np.float32]
 ) -> tf.data.Dataset:
     user_table, movie_table = tf.constant(users), tf.constant(movies)
-    rows = tf.data.Dataset.from_tensor_slices(
-        (interactions.user_index, interactions.movie_index, interactions.rating)
-    )
-    if seed is not None:
-        rows = rows.shuffle(len(interactions), seed=seed, reshuffle_each_iteration=True)
-    return (
-        rows.batch(batch_size)
-        .map(
-            lambda user, movie, rating: {
-                "user_index": user,
-                "movie_index": movie,
-                "rating": rating,
-                "user_vector": tf.gather(user_table, user),
-                "movie_vector": tf.gather(movie_table, movie),
-            }
-        )
-        .prefetch(tf.data.AUTOTUNE)
-    )
+    return ratings.map(
+        lambda batch: {
+            **batch,
+            "user_vector": tf.gather(user_table, batch["user_index"]),
+            "movie_vector": tf.gather(movie_table, batch["movie_index"]),
+        }
+    ).prefetch(tf.data.AUTOTUNE)
 
 
 def _optimizer(config: TrainerConfig) -> tf.keras.optimizers.Optimizer:

@@ -48,8 +48,8 @@ class RatedMovie(MovieSummary):
 
     rating: float = Field(examples=[4.5])
     """What the user gave."""
-    rated_at: datetime = Field(examples=["1998-03-04T12:30:00Z"])
-    """When, UTC."""
+    rated_at: datetime | None = Field(examples=["1998-03-04T12:30:00Z"])
+    """When, UTC; null where the ratings came without times."""
 
 
 class UserHistory(BaseModel):
@@ -117,7 +117,7 @@ def history(service: ServiceDependency, user_id: UserId, limit: Limit = 10) -> U
                 release_year=movie.release_year,
                 genres=list(movie.genres),
                 rating=round(float(rated.ratings[row]), 4),
-                rated_at=datetime.fromtimestamp(int(rated.timestamps[row]), UTC),
+                rated_at=_time(int(rated.timestamps[row])),
             )
         )
     summary = _summary(release, position)
@@ -153,3 +153,8 @@ def _starting_with(user_ids: NDArray[np.int64], digits: str) -> NDArray[np.int64
     starts = np.searchsorted(user_ids, first * widths)
     stops = np.searchsorted(user_ids, (first + 1) * widths)
     return np.concatenate([np.arange(a, b) for a, b in zip(starts, stops, strict=True)])
+
+
+def _time(timestamp: int) -> datetime | None:
+    # Ratings without times stand at 0 in a release.
+    return datetime.fromtimestamp(timestamp, UTC) if timestamp else None

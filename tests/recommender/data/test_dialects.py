@@ -1,5 +1,6 @@
 import csv
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ from recommender.data.dialects import ML_100K_GENRES, find_source_files
 from recommender.data.engine import open_engine
 from recommender.data.links_file import Links, read_links
 from recommender.data.movies_files import read_movies, release_year
-from recommender.data.ratings_files import read_ratings
+from recommender.data.ratings_files import stage_ratings, staged_ratings
+from recommender.data.row_problems import REFUSED
 from recommender.errors import DataError
 
 MOVIES_CSV = b"movieId,title,genres\n1,Toy Story (1995),Animation|Comedy\n"
@@ -25,19 +27,22 @@ def write(folder: Path, files: dict[str, bytes]) -> Path:
 
 
 def ratings_in(folder: Path) -> list[tuple]:
-    files = find_source_files(folder)
+    [file] = find_source_files(folder).ratings
     engine = open_engine()
     try:
-        rows = engine.to_pyarrow(read_ratings(engine, files.ratings, files.dialect.ratings)).to_pylist()
+        with tempfile.TemporaryDirectory() as scratch:
+            staged = stage_ratings(engine, file, REFUSED, Path(scratch))
+            rows = engine.to_pyarrow(staged_ratings(engine, [staged])).to_pylist()
     finally:
         engine.disconnect()
-    return [tuple(row.values()) for row in rows]
+    rows.sort(key=lambda row: row["source_line"])
+    return [(row["user_id"], row["movie_id"], row["rating"], row["timestamp"]) for row in rows]
 
 
 def movies_in(folder: Path) -> list[dict]:
     files = find_source_files(folder)
     links = read_links(files.links) if files.links else {}
-    return read_movies(files.movies, files.dialect.movies, links).to_pylist()
+    return read_movies(files.movies, files.movies_layout, links).to_pylist()
 
 
 def csv_folder(folder: Path, ratings: bytes) -> Path:
@@ -126,7 +131,7 @@ def test_every_dialect_gives_back_what_was_written(tmp_path_factory, dialect, ra
     )
     folder = tmp_path_factory.mktemp("round")
     write_dialect(folder, dialect, ratings, movies, end)
-    assert find_source_files(folder).dialect.name == dialect
+    assert find_source_files(folder).dialect == dialect
     assert ratings_in(folder) == ratings
     assert {
         movie["movie_id"]: (movie["title"], movie["release_year"], movie["genres"])
@@ -202,7 +207,10 @@ def test_the_release_year_is_the_one_at_the_end_of_the_title(title, year):
 
 def test_a_data_set_may_lie_one_folder_down(tmp_path):
     write(tmp_path / "ml-1m", {"ratings.dat": b"1::1::5::7\n", "movies.dat": b"1::A (1990)::War\n"})
-    assert find_source_files(tmp_path).ratings == tmp_path / "ml-1m/ratings.dat"
+    assert find_source_files(tmp_path).all() == [
+        tmp_path / "ml-1m/ratings.dat",
+        tmp_path / "ml-1m/movies.dat",
+    ]
 
 
 # What is refused, and how it is told.
@@ -213,25 +221,30 @@ def test_a_data_set_may_lie_one_folder_down(tmp_path):
     [
         (b"1,1,4", "whole line: '1,1,4' has 3 fields, not 4 separated by ','"),
         (b"1,1,4,7,9", "whole line: '1,1,4,7,9' has 5 fields"),
-        (b"x7,1,4,7", "userId: 'x7' is not a whole number"),
-        (b"-3,1,4,7", "userId: '-3' is not a whole number of 0 or more"),
-        (b"3,-1,4,7", "movieId: '-1' is not a whole number of 0 or more"),
+        (
+            b"x7,1,4,7",
+            "userId: 'x7' is not a whole number from 0 to 2^63-1: ids that are text have to be numbered",
+        ),
+        (b"-3,1,4,7", "userId: '-3' is not a whole number from 0 to 2^63-1\n"),
+        (b"3,-1,4,7", "movieId: '-1' is not a whole number from 0 to 2^63-1\n"),
         (b",1,4,7", "userId: '' is missing"),
         (b"1.5,1,4,7", "userId: '1.5' is not a whole number"),
         (b"1,0x10,4,7", "movieId: '0x10' is not a whole number"),
         (b"1,  ,4,7", "movieId: '  ' is missing"),
         (b"9223372036854775808,1,4,7", "userId: '9223372036854775808' is not a whole number"),
-        (b"1,1,good,7", "rating: 'good' is not a rating: half stars from 0.5 to 5"),
+        (b"1,1,good,7", "rating: 'good' is not a finite number"),
         (b"1,1,,7", "rating: '' is missing"),
-        (b"1,1,nan,7", "rating: 'nan' is not a rating"),
-        (b"1,1,inf,7", "rating: 'inf' is not a rating"),
-        (b"1,1,0,7", "rating: '0' is not a rating"),
-        (b"1,1,5.5,7", "rating: '5.5' is not a rating"),
-        (b"1,1,4.25,7", "rating: '4.25' is not a rating"),
+        (b"1,1,nan,7", "rating: 'nan' is not a finite number"),
+        (b"1,1,inf,7", "rating: 'inf' is not a finite number"),
+        (b"1,1,1e39,7", "rating: '1e39' is not a finite number"),
+        (b'1,1,"3,5",7', "rating: '3,5' has a decimal comma: write a point instead"),
+        (b"1_000,1,4,7", "userId: '1_000' is not a whole number"),
+        (b"1,1,1_0,7", "rating: '1_0' is not a finite number"),
+        (b"1,1,4,2024-05-01 12:00:00", "timestamp: '2024-05-01 12:00:00' is a date: set example_gen.ratings"),
         (b"1,1,4,yesterday", "timestamp: 'yesterday' is not a whole number"),
         (b"1,1,4,", "timestamp: '' is missing"),
         (b"1,1,4,nan", "timestamp: 'nan' is not a whole number"),
-        (b"1,1,\xff\xfe,7", "rating: '\xff\xfe' is not a rating"),
+        (b"1,1,\xff\xfe,7", "rating: '\xff\xfe' is not a finite number"),
     ],
 )
 def test_a_broken_rating_is_told_with_file_line_field_and_value(tmp_path, row, told):
@@ -244,7 +257,7 @@ def test_a_broken_rating_is_told_with_file_line_field_and_value(tmp_path, row, t
 @pytest.mark.parametrize(
     ("name", "content", "told"),
     [
-        ("u.data", b"1\t1\t4\t7\n1\t1\t9\t7\n", "line 2, rating: '9' is not a rating"),
+        ("u.data", b"1\t1\t4\t7\n1\t1\tx\t7\n", "line 2, rating: 'x' is not a finite number"),
         (
             "ratings.dat",
             b"1::1::4::7\n1:1:4:7\n",
@@ -261,7 +274,7 @@ def test_lines_are_counted_from_1_where_there_is_no_header(tmp_path, name, conte
 
 def test_many_broken_lines_are_counted_and_the_first_are_shown(tmp_path):
     good = b"1,1,4,7\n" * 50_000
-    folder = csv_folder(tmp_path, RATINGS_HEADER + good + b"1,1,6,7\n" * 1_234 + good)
+    folder = csv_folder(tmp_path, RATINGS_HEADER + good + b"1,1,six,7\n" * 1_234 + good)
     with pytest.raises(DataError) as caught:
         ratings_in(folder)
     assert "1,234 lines cannot be used" in str(caught.value)
@@ -272,7 +285,7 @@ def test_many_broken_lines_are_counted_and_the_first_are_shown(tmp_path):
 
 
 def test_a_long_value_is_cut_in_the_error(tmp_path):
-    folder = csv_folder(tmp_path, RATINGS_HEADER + b"1,1," + b"9" * 10_000 + b",7\n")
+    folder = csv_folder(tmp_path, RATINGS_HEADER + b"1,1," + b"x" * 10_000 + b",7\n")
     with pytest.raises(DataError) as caught:
         ratings_in(folder)
     assert len(str(caught.value)) < 600
@@ -282,15 +295,17 @@ def test_a_long_value_is_cut_in_the_error(tmp_path):
     ("content", "told"),
     [
         (b"", "is empty"),
-        (RATINGS_HEADER, "holds no ratings"),
         (
             b"1,1,4,7\n2,1,4,7\n",
-            r"line 1: the header should be 'userId,movieId,rating,timestamp', it is '1,1,4,7'",
+            r"line 1: the header lacks userId, movieId, rating, timestamp; it has '1, 1, 4, 7'",
         ),
-        (b"user,movie,rating,timestamp\n1,1,4,7\n", "line 1: the header should be"),
-        (b"\n\n", "line 1: the header should be"),
+        (
+            b"user,movie,rating,timestamp\n1,1,4,7\n",
+            r"header lacks userId, movieId; it has 'user, movie, rating, timestamp'. Is 'user', 'movie'",
+        ),
+        (b"\n\n", "line 1: the header lacks userId"),
         ("userId,movieId,rating,timestamp\n".encode("utf-16"), "is UTF-16"),
-        (b"PK\x03\x04\x00\x00", "line 1: the header should be"),
+        (b"PK\x03\x04\x00\x00", "line 1: the header lacks userId"),
     ],
 )
 def test_a_file_that_is_no_table_of_ratings_is_named(tmp_path, content, told):
@@ -328,7 +343,10 @@ def test_a_file_that_must_not_be_read_is_named(tmp_path):
         (b"movieId,title,genres\n1,A\n", "line 2, whole line: '1,A' has 2 fields, not 3"),
         (b"movieId,title,genres\n1,A, B,War\n", "has 4 fields, not 3"),
         (b"movieId,title,genres\none,A,War\n", "line 2, movieId: 'one' is not a whole number"),
-        (b"movieId,title,genres\n-1,A,War\n", "line 2, movieId: '-1' is not a whole number of 0 or more"),
+        (
+            b"movieId,title,genres\n-1,A,War\n",
+            "line 2, movieId: '-1' is not a whole number from 0 to 2^63-1\n",
+        ),
         (b"movieId,title,genres\n" + b"9" * 5000 + b",A,War\n", "line 2, movieId"),
         (b"movieId,title,genres\n,A,War\n", "line 2, movieId: '' is missing"),
         (b"movieId,title,genres\n1, ,War\n", "line 2, title: '' is missing"),

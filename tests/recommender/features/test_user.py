@@ -25,10 +25,10 @@ def test_user_features_agree_with_plain_python(data, rating_rows, movie_rows, ta
 
     users = sorted({row[0] for row in rows})
     assert sorted(features) == users
-    newest = max(row[3] for row in rows)
+    newest = max(row[3] or 0 for row in rows)
     for index, user in enumerate(users):
         own = [row for row in rows if row[0] == user]
-        ratings, times = [row[2] for row in own], [row[3] for row in own]
+        ratings, times = [row[2] for row in own], [row[3] or 0 for row in own]
         met = Counter(genre for row in own for genre in genres_of[row[1]])
         months = max(1.0, (max(times) - min(times)) / DAY / 30.4375)
         assert features[user] == {
@@ -50,6 +50,12 @@ def test_one_rating_has_no_spread_and_a_velocity_of_one(tables):
     assert (features["rating_std"], features["rating_range"], features["rating_velocity"]) == (0, 0, 1)
     assert features["recency_days"] == 1
     assert features["top_genres"] == ["Comedy", "Drama"]
+
+
+def test_without_timestamps_velocity_is_the_count_and_nobody_is_long_gone(tables):
+    features = of(user_features(*tables([(7, 2, 3.0, None), (7, 1, 4.0, None)])))[7]
+
+    assert (features["rating_velocity"], features["recency_days"]) == (2, 0)
 
 
 def test_equal_ratings_have_exactly_no_spread(tables):

@@ -12,6 +12,7 @@ from recommender.evaluation.baselines import most_popular
 from recommender.evaluation.configuration import EvaluatorConfig
 from recommender.evaluation.evaluate import bless, evaluate
 from recommender.evaluation.evaluator import evaluate_ranking
+from recommender.features.configuration import InputConfig
 from recommender.features.transform import TransformConfig, transform
 from recommender.features.transformed_examples import History, TransformedExamples
 from recommender.models.configuration import TwoTowerConfig, UserTowerConfig
@@ -22,11 +23,15 @@ from recommender.training.report import TrainingReport
 QUICK = TrainerConfig(
     epochs=4, batch_size=32, model=TwoTowerConfig(dimension=16), ranking=RankingTrainingConfig(epochs=2)
 )
+STREAM = InputConfig(mode="stream", chunk_ratings=700, shuffle_chunks=4)
 
 
-def test_one_seed_gives_one_result_and_another_seed_another(transformed):
+@pytest.mark.parametrize(
+    "config", [QUICK, QUICK.model_copy(update={"input": STREAM})], ids=["memory", "stream"]
+)
+def test_one_seed_gives_one_result_and_another_seed_another(config, transformed):
     history = History.of(transformed.interactions("train"), transformed.n_users)
-    first, again, other = (fit(transformed, QUICK, seed) for seed in (3, 3, 4))
+    first, again, other = (fit(transformed, config, seed) for seed in (3, 3, 4))
     assert first.validation == again.validation
     np.testing.assert_array_equal(
         first.two_tower.user_vectors(history), again.two_tower.user_vectors(history)
@@ -54,13 +59,15 @@ def test_the_best_validation_epoch_is_the_one_that_counts(transformed):
     assert quality.means["ndcg@10"] == pytest.approx(max(curve), abs=1e-6)
 
 
+@pytest.mark.parametrize("how", [InputConfig(), STREAM], ids=["memory", "stream"])
 @pytest.mark.parametrize("loss", ["full_softmax", "in_batch_softmax"])
-def test_the_model_learns_what_popularity_cannot_tell(loss, transformed):
+def test_the_model_learns_what_popularity_cannot_tell(loss, how, transformed):
     config = TrainerConfig(
         epochs=25,
         batch_size=32 if loss == "full_softmax" else 512,
         model=TwoTowerConfig(dimension=32, loss=loss, user_tower=UserTowerConfig(history_dropout=0.3)),
         ranking=RankingTrainingConfig(epochs=1),
+        input=how,
         refit=False,
     )
     fitted = fit(transformed, config, seed=1)

@@ -1,0 +1,97 @@
+"""The `marquee data` commands."""
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+from recommender.data import download
+from recommender.data.movielens import DATASETS, GROUPLENS, Dataset, fetch_dataset
+
+data_app = typer.Typer(help="Fetch data.", no_args_is_help=True)
+console = Console()
+
+
+@data_app.command()
+def fetch(
+    dataset: Annotated[Dataset, typer.Option(help="Which MovieLens data set.")] = "100k",
+    mirror: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Base address to fetch from instead of GroupLens's: https://, http:// or file://. "
+            "Repeatable, tried in order."
+        ),
+    ] = None,
+    root: Annotated[Path, typer.Option(help="Where data, runs and releases live.", file_okay=False)] = Path(
+        "var"
+    ),
+    unpack_to: Annotated[
+        Path | None, typer.Option(help="Also unpack it, into this new folder.", file_okay=False)
+    ] = None,
+) -> None:
+    """Fetch a published MovieLens data set, verify it and keep it."""
+    try:
+        with _progress(DATASETS[dataset].title) as on_progress:
+            fetched = fetch_dataset(
+                dataset, mirror or [GROUPLENS], root / "downloads", on_progress=on_progress
+            )
+        _print(f"{fetched.words}: {fetched.path}")
+        _print(f"address  {fetched.address}")
+        _print(f"size     {fetched.path.stat().st_size:,} bytes")
+        _print(f"sha256   {fetched.sha256}")
+        if unpack_to is not None:
+            from recommender.data.archives import unpack
+            from recommender.data.dialects import SOURCE_FILE_NAMES
+
+            # Of a wheel only the data set is wanted, not the program around it.
+            unpack(fetched.path, unpack_to, only=SOURCE_FILE_NAMES if fetched.folder_inside else None)
+            _print(f"unpacked into {unpack_to / fetched.folder_inside}")
+    except KeyboardInterrupt:
+        Console(stderr=True).print(
+            "Interrupted. What was fetched so far is kept: the same command goes on from there."
+        )
+        raise typer.Exit(130) from None
+
+
+@contextlib.contextmanager
+def _progress(title: str) -> Iterator[download.Progress]:
+    """Show what the library logs; on a terminal a bar stands for its lines on progress."""
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task(title, total=None)
+        with _logged_lines(hide_progress=console.is_terminal):
+            yield lambda size, total: bar.update(task, completed=size, total=total)
+
+
+@contextlib.contextmanager
+def _logged_lines(*, hide_progress: bool) -> Iterator[None]:
+    handler, logger = _Lines(), logging.getLogger("recommender")
+    if hide_progress:
+        handler.addFilter(lambda record: record.name != download.__name__ or record.levelno > logging.INFO)
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(handler)
+
+
+class _Lines(logging.Handler):
+    """Prints what is logged, above a bar if there is one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one record."""
+        warning = "[yellow]warning:[/yellow] " if record.levelno >= logging.WARNING else ""
+        console.print(warning + escape(record.getMessage()), soft_wrap=True, highlight=False)
+
+
+def _print(line: str) -> None:
+    console.print(escape(line), soft_wrap=True, highlight=False)

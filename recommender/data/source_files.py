@@ -1,0 +1,31 @@
+"""The files that make up one data set, found but not yet read."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from recommender.data.movies_files import MoviesLayout
+from recommender.data.rating_scale import RatingScale
+from recommender.data.ratings_files import RatingsFile
+
+OWN_FILES: Final = "own files"
+"""The name of every layout that is no dialect of MovieLens."""
+
+
+@dataclass(frozen=True)
+class SourceFiles:
+    """The files of one data set, and how each is laid out."""
+
+    dialect: str
+    """Name of the layout."""
+    ratings: tuple[RatingsFile, ...]
+    movies: Path | None
+    movies_layout: MoviesLayout
+    links: Path | None
+    scale: RatingScale | None
+    """The values that a rating can take; None where only the ratings tell."""
+
+    def all(self) -> list[Path]:
+        """Every file that will be read, in the order of the report."""
+        others = (path for path in (self.movies, self.links) if path is not None)
+        return [*(file.path for file in self.ratings), *others]
