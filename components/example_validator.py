@@ -29,8 +29,8 @@ def example_validator(
     """
     from pathlib import Path
 
+    from recommender.data.checks.previous_statistics import keep_statistics, previous_statistics
     from recommender.data.engine import EngineConfig
-    from recommender.data.previous_statistics import keep_statistics, previous_statistics
     from recommender.data.schema import read_schema
     from recommender.data.statistics import Statistics
     from recommender.data.validation import ValidationConfig, write_validated_examples

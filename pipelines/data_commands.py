@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from recommender.data import download
-from recommender.data.movielens import DATASETS, GROUPLENS, Dataset, fetch_dataset
+from recommender.data.fetching import download
+from recommender.data.fetching.movielens import DATASETS, GROUPLENS, Dataset, fetch_dataset
 
 data_app = typer.Typer(help="Fetch data.", no_args_is_help=True)
 console = Console()
@@ -46,8 +46,8 @@ def fetch(
         _print(f"size     {fetched.path.stat().st_size:,} bytes")
         _print(f"sha256   {fetched.sha256}")
         if unpack_to is not None:
-            from recommender.data.archives import unpack
-            from recommender.data.dialects import SOURCE_FILE_NAMES
+            from recommender.data.fetching.archives import unpack
+            from recommender.data.files.dialects import SOURCE_FILE_NAMES
 
             # Of a wheel only the data set is wanted, not the program around it.
             unpack(fetched.path, unpack_to, only=SOURCE_FILE_NAMES if fetched.folder_inside else None)

@@ -19,7 +19,6 @@ from recommender.data.canonical import (
     unlisted_movies,
 )
 from recommender.data.columns import Columns
-from recommender.data.dialects import LINKS_FILE
 from recommender.data.engine import (
     MOVIES_FILE,
     RATINGS_FILE,
@@ -28,11 +27,12 @@ from recommender.data.engine import (
     stored,
     write_parquet,
 )
-from recommender.data.links_file import read_links
-from recommender.data.movies_files import MOVIES_SCHEMA, read_movies
-from recommender.data.ratings_files import StagedRatings, stage_ratings, staged_ratings
-from recommender.data.row_problems import PROBLEMS_SCHEMA, UnreadableRows
-from recommender.data.source_files import OWN_FILES, SourceFiles
+from recommender.data.files.dialects import LINKS_FILE
+from recommender.data.files.links_file import read_links
+from recommender.data.files.movies_files import MOVIES_SCHEMA, read_movies
+from recommender.data.files.ratings_files import StagedRatings, stage_ratings, staged_ratings
+from recommender.data.files.row_problems import PROBLEMS_SCHEMA, UnreadableRows
+from recommender.data.files.source_files import OWN_FILES, SourceFiles
 from recommender.errors import DataError
 
 _logger = logging.getLogger(__name__)

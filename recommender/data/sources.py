@@ -15,20 +15,25 @@ import duckdb
 from pydantic import Field, field_validator, model_validator
 
 from recommender.configuration import Configuration
-from recommender.data.archives import unpack
 from recommender.data.canonical_tables import REPEATED_FILE, UNREADABLE_FILE, write_canonical_tables
 from recommender.data.columns import Columns
-from recommender.data.dialects import SOURCE_FILE_NAMES
 from recommender.data.engine import MOVIES_FILE, RATINGS_FILE, EngineConfig
+from recommender.data.fetching.archives import unpack
+from recommender.data.fetching.movielens import GROUPLENS, Dataset, dataset_identity, fetch_dataset
+from recommender.data.fetching.tfds_source import export_prepared, prepared_fingerprint
+from recommender.data.files.dialects import SOURCE_FILE_NAMES
+from recommender.data.files.own_files import (
+    IMPLIED_FILE_NAMES,
+    MoviesFileConfig,
+    RatingsFilesConfig,
+    find_files,
+)
+from recommender.data.files.source_files import SourceFiles
+from recommender.data.files.source_text import unreadable
 from recommender.data.fingerprints import table_fingerprint
-from recommender.data.movielens import GROUPLENS, Dataset, dataset_identity, fetch_dataset
-from recommender.data.own_files import IMPLIED_FILE_NAMES, MoviesFileConfig, RatingsFilesConfig, find_files
 from recommender.data.rating_scale import HALF_STARS, RatingScale
-from recommender.data.source_files import SourceFiles
 from recommender.data.source_report import SourceReport
-from recommender.data.source_text import unreadable
 from recommender.data.synthetic import SyntheticConfig, generate
-from recommender.data.tfds_source import export_prepared, prepared_fingerprint
 from recommender.errors import DataError
 
 _logger = logging.getLogger(__name__)

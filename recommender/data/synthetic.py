@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from recommender.configuration import Configuration
-from recommender.data.dialects import LINKS_FILE
+from recommender.data.files.dialects import LINKS_FILE
 from recommender.data.synthetic_catalogue import LINE_END, csv_rows, invent_catalogue, read_catalogue
 from recommender.data.synthetic_population import Population, choose_movies, plant
 from recommender.data.synthetic_ratings import RatedMovies, StarScale, rate

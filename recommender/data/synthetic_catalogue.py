@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyarrow import csv
 
-from recommender.data.archives import unpack
 from recommender.data.columns import Columns
-from recommender.data.dialects import DIALECTS, LINKS_FILE
-from recommender.data.movies_files import read_movies
+from recommender.data.fetching.archives import unpack
+from recommender.data.files.dialects import DIALECTS, LINKS_FILE
+from recommender.data.files.movies_files import read_movies
 from recommender.errors import DataError
 
 _MOVIES_LAYOUT: Final = next(dialect.movies for dialect in DIALECTS if dialect.name == "csv")

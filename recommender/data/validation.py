@@ -17,16 +17,25 @@ from ibis.expr import types as ir
 from pydantic import Field
 
 from recommender.configuration import Configuration
-from recommender.data.anomalies import Anomalies, Anomaly, Quarantine, write_anomalies
 from recommender.data.canonical_tables import REPEATED_FILE, UNREADABLE_FILE
-from recommender.data.columns import Columns
-from recommender.data.cross_checks import (
+from recommender.data.checks.anomalies import Anomalies, Anomaly, Quarantine, write_anomalies
+from recommender.data.checks.cross_checks import (
     check_duplicate_movies,
     check_duplicate_ratings,
     check_speed,
     check_unknown_movies,
 )
-from recommender.data.drift import DriftConfig, check_drift
+from recommender.data.checks.drift import DriftConfig, check_drift
+from recommender.data.checks.first_rows import first_rows
+from recommender.data.checks.quarantine import (
+    QUARANTINE_FILE,
+    UNREADABLE,
+    sort_out,
+    write_quarantine,
+)
+from recommender.data.checks.row_checks import check_rows, movie_checks, rating_checks
+from recommender.data.checks.structure_checks import check_structure, usable_columns
+from recommender.data.columns import Columns
 from recommender.data.engine import (
     MOVIES_FILE,
     RATINGS_FILE,
@@ -38,18 +47,9 @@ from recommender.data.engine import (
     write_parquet,
 )
 from recommender.data.fingerprints import table_fingerprint
-from recommender.data.first_rows import first_rows
-from recommender.data.quarantine import (
-    QUARANTINE_FILE,
-    UNREADABLE,
-    sort_out,
-    write_quarantine,
-)
-from recommender.data.row_checks import check_rows, movie_checks, rating_checks
 from recommender.data.schema import PROVENANCE, Schema
 from recommender.data.source_report import SourceReport
 from recommender.data.statistics import Statistics
-from recommender.data.structure_checks import check_structure, usable_columns
 from recommender.data.written_whole import written_whole
 
 _logger = logging.getLogger(__name__)

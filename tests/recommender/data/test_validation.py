@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recommender.data.anomalies import Anomalies, write_anomalies
+from recommender.data.checks.anomalies import Anomalies, write_anomalies
 from recommender.data.schema import infer_schema
 from recommender.data.sources import ExampleGenConfig, ingest
 from recommender.data.validation import ValidationConfig, validate_examples, write_validated_examples

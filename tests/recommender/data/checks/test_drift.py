@@ -1,7 +1,7 @@
 import pytest
 
-from recommender.data.drift import DriftConfig, check_drift, total_variation
-from recommender.data.previous_statistics import keep_statistics, previous_statistics
+from recommender.data.checks.drift import DriftConfig, check_drift, total_variation
+from recommender.data.checks.previous_statistics import keep_statistics, previous_statistics
 from recommender.data.schema import infer_schema
 from recommender.data.statistics import compute_statistics
 from recommender.data.validation import ValidationConfig, validate_examples

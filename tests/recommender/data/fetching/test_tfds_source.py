@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from recommender.data.tfds_source import export_prepared, prepared_fingerprint
+from recommender.data.fetching.tfds_source import export_prepared, prepared_fingerprint
 from recommender.errors import DataError
 
-ROOT = Path(__file__).parents[3]
-ARCHIVE = Path(__file__).parents[4] / "shared" / "data" / "ml-latest-small.zip"
+ROOT = Path(__file__).parents[4]
+ARCHIVE = Path(__file__).parents[5] / "shared" / "data" / "ml-latest-small.zip"
 
 RATINGS = "movielens/latest-small-ratings/0.1.1"
 MOVIES = "movielens/latest-small-movies/0.1.1"
@@ -261,7 +261,7 @@ def test_the_fingerprint_is_that_of_the_content(prepared, copied):
 def test_the_fingerprint_does_without_tensorflow(prepared):
     script = (
         "import sys; from pathlib import Path\n"
-        "from recommender.data.tfds_source import prepared_fingerprint\n"
+        "from recommender.data.fetching.tfds_source import prepared_fingerprint\n"
         "prepared_fingerprint('latest-small', Path(sys.argv[1]))\n"
         "slow = {'tensorflow', 'tensorflow_datasets'} & set(sys.modules)\n"
         "assert not slow, slow"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recommender.data.anomalies import Anomalies
+from recommender.data.checks.anomalies import Anomalies
 from recommender.data.fingerprints import table_fingerprint
 from recommender.data.schema import infer_schema
 from recommender.data.source_report import SourceReport

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from recommender.data.download import (
+from recommender.data.fetching.download import (
     FetchedFile,
     PinnedFile,
     fetch,
@@ -291,7 +291,8 @@ def test_a_killed_download_is_gone_on_with(mirror, get, part):
 
     mirror.next = [stop_midway]
     program = (
-        "import sys; from pathlib import Path; from recommender.data.download import PinnedFile, fetch\n"
+        "import sys; from pathlib import Path\n"
+        "from recommender.data.fetching.download import PinnedFile, fetch\n"
         f"pinned = PinnedFile({PINNED.name!r}, '', {SHA256!r}, {len(CONTENT)})\n"
         "fetch(pinned, [sys.argv[1]], Path(sys.argv[2]), on_progress=lambda *told: print(*told, flush=True))"
     )
@@ -299,7 +300,7 @@ def test_a_killed_download_is_gone_on_with(mirror, get, part):
         [sys.executable, "-c", program, mirror.address, str(part.parent)],
         stdout=subprocess.PIPE,
         text=True,
-        cwd=Path(__file__).parents[3],
+        cwd=Path(__file__).parents[4],
     ) as process:
         for line in process.stdout:
             if int(line.split()[0]) >= 500_000:
@@ -331,13 +332,13 @@ def test_of_two_that_fetch_the_same_file_one_waits_for_the_other(mirror, get, ca
 
     mirror.next = [half_then_wait]
     watch = Watch()
-    logging.getLogger("recommender.data.download").addHandler(watch)
+    logging.getLogger("recommender.data.fetching.download").addHandler(watch)
     with ThreadPoolExecutor() as threads:
         first = threads.submit(get)
         assert begun.wait(30)
         second = threads.submit(get)
         assert first.result().path.read_bytes() == second.result().path.read_bytes() == CONTENT
-    logging.getLogger("recommender.data.download").removeHandler(watch)
+    logging.getLogger("recommender.data.fetching.download").removeHandler(watch)
     assert len(mirror.requests) == 1
     assert left_in(first.result().path.parent) == ["ml-tiny.zip"]
 

@@ -7,9 +7,9 @@ from typing import get_args
 
 import pytest
 
-from recommender.data import movielens
-from recommender.data.download import PinnedFile
-from recommender.data.movielens import (
+from recommender.data.fetching import movielens
+from recommender.data.fetching.download import PinnedFile
+from recommender.data.fetching.movielens import (
     DATASETS,
     GROUPLENS,
     Dataset,
@@ -20,7 +20,7 @@ from recommender.data.movielens import (
 )
 from recommender.errors import FetchError
 
-SHARED = Path(__file__).parents[4] / "shared" / "data"
+SHARED = Path(__file__).parents[5] / "shared" / "data"
 
 CONTENT = b"an archive that only has a published md5" * 1000
 MD5 = hashlib.md5(CONTENT).hexdigest()

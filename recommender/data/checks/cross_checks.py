@@ -6,10 +6,10 @@ from typing import Final
 import ibis
 from ibis.expr import types as ir
 
-from recommender.data.anomalies import Anomaly
+from recommender.data.checks.anomalies import Anomaly
+from recommender.data.checks.first_rows import first_rows
 from recommender.data.columns import Columns
 from recommender.data.engine import MOVIES_FILE, RATINGS_FILE
-from recommender.data.first_rows import first_rows
 
 UNKNOWN_MOVIE: Final = "unknown_movie"
 DUPLICATE_RATING: Final = "duplicate_rating"

@@ -8,9 +8,9 @@ from typing import Final
 import ibis
 from ibis.expr import types as ir
 
-from recommender.data.anomalies import Anomaly, Severity
+from recommender.data.checks.anomalies import Anomaly, Severity
+from recommender.data.checks.first_rows import first_rows
 from recommender.data.columns import Columns
-from recommender.data.first_rows import first_rows
 from recommender.data.moments import is_usable, points
 from recommender.data.rating_scale import RatingScale
 from recommender.data.schema import ColumnSchema, Schema

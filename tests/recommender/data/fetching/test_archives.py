@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recommender.data.archives import unpack
+from recommender.data.fetching.archives import unpack
 from recommender.errors import DataError
 
 

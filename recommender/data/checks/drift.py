@@ -7,7 +7,7 @@ from pydantic import Field
 
 from recommender.configuration import Configuration
 from recommender.data.activity import Activity
-from recommender.data.anomalies import Anomaly
+from recommender.data.checks.anomalies import Anomaly
 from recommender.data.statistics import Statistics
 
 _REMEDY: Final = (

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from recommender.data.dialects import ML_100K_GENRES, find_source_files
 from recommender.data.engine import open_engine
-from recommender.data.links_file import Links, read_links
-from recommender.data.movies_files import read_movies, release_year
-from recommender.data.ratings_files import stage_ratings, staged_ratings
-from recommender.data.row_problems import REFUSED
+from recommender.data.files.dialects import ML_100K_GENRES, find_source_files
+from recommender.data.files.links_file import Links, read_links
+from recommender.data.files.movies_files import read_movies, release_year
+from recommender.data.files.ratings_files import stage_ratings, staged_ratings
+from recommender.data.files.row_problems import REFUSED
 from recommender.errors import DataError
 
 MOVIES_CSV = b"movieId,title,genres\n1,Toy Story (1995),Animation|Comedy\n"
@@ -305,7 +305,7 @@ def test_a_long_value_is_cut_in_the_error(tmp_path):
         ),
         (b"\n\n", "line 1: the header lacks userId"),
         ("userId,movieId,rating,timestamp\n".encode("utf-16"), "is UTF-16"),
-        (b"PK\x03\x04\x00\x00", "line 1: the header lacks userId"),
+        (b"PK\x03\x04\x00\x00", "is no text: its first line has zero bytes"),
     ],
 )
 def test_a_file_that_is_no_table_of_ratings_is_named(tmp_path, content, told):

@@ -14,13 +14,13 @@ from ibis.expr import types as ir
 
 from recommender.configuration import Configuration
 from recommender.data.columns import Columns
-from recommender.data.delimited_rows import DelimitedFile, DelimitedLayout, open_delimited, wrong_number
 from recommender.data.engine import open_engine, read_table, stored
-from recommender.data.parquet_files import is_parquet, parquet_columns, require_type
-from recommender.data.rating_values import TimestampUnit, canonical_values, misfits
-from recommender.data.raw_ratings import parquet_fields, text_fields, write_numbered_fields
-from recommender.data.row_problems import UnreadableRows
-from recommender.data.source_text import SourceText, scan_text
+from recommender.data.files.delimited_rows import DelimitedFile, DelimitedLayout, open_delimited, wrong_number
+from recommender.data.files.parquet_files import is_parquet, parquet_columns, require_type
+from recommender.data.files.rating_values import TimestampUnit, canonical_values, misfits
+from recommender.data.files.raw_ratings import parquet_fields, text_fields, write_numbered_fields
+from recommender.data.files.row_problems import UnreadableRows
+from recommender.data.files.source_text import SourceText, scan_text
 from recommender.errors import DataError
 
 _logger = logging.getLogger(__name__)

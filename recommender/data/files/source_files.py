@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from recommender.data.movies_files import MoviesLayout
+from recommender.data.files.movies_files import MoviesLayout
+from recommender.data.files.ratings_files import RatingsFile
 from recommender.data.rating_scale import RatingScale
-from recommender.data.ratings_files import RatingsFile
 
 OWN_FILES: Final = "own files"
 """The name of every layout that is no dialect of MovieLens."""

@@ -7,7 +7,7 @@ import ibis
 from ibis.expr import types as ir
 
 from recommender.data.columns import Columns
-from recommender.data.delimited_rows import NOT_AN_ID, TEXT_ID
+from recommender.data.files.delimited_rows import NOT_AN_ID, TEXT_ID
 
 TimestampUnit = Literal["s", "ms", "us", "iso"]
 

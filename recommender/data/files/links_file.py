@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from recommender.data.delimited_rows import DelimitedLayout, FieldError, read_rows, whole_number
-from recommender.data.row_problems import REFUSED, RowProblem, UnreadableRows
+from recommender.data.files.delimited_rows import DelimitedLayout, FieldError, read_rows, whole_number
+from recommender.data.files.row_problems import REFUSED, RowProblem, UnreadableRows
 
 LINKS_LAYOUT: Final = DelimitedLayout(",", ("movieId", "imdbId", "tmdbId"), has_header=True, quoted=True)
 

@@ -19,8 +19,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from recommender.data.columns import Columns
-from recommender.data.dialects import NO_GENRES
 from recommender.data.engine import MOVIES_FILE, RATINGS_FILE
+from recommender.data.files.dialects import NO_GENRES
 from recommender.errors import DataError
 
 _logger = logging.getLogger(__name__)

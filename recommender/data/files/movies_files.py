@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recommender.data.columns import Columns
-from recommender.data.delimited_rows import DelimitedLayout, FieldError, read_rows, whole_number
-from recommender.data.links_file import Links
-from recommender.data.parquet_files import is_parquet, parquet_columns, require_type
-from recommender.data.row_problems import REFUSED, RowName, RowProblem, UnreadableRows
+from recommender.data.files.delimited_rows import DelimitedLayout, FieldError, read_rows, whole_number
+from recommender.data.files.links_file import Links
+from recommender.data.files.parquet_files import is_parquet, parquet_columns, require_type
+from recommender.data.files.row_problems import REFUSED, RowName, RowProblem, UnreadableRows
 from recommender.errors import DataError
 
 MOVIES_SCHEMA: Final = pa.schema(

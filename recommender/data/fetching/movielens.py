@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from recommender.data.download import (
+from recommender.data.fetching.download import (
     FetchedFile,
     PinnedFile,
     Progress,
@@ -16,7 +16,7 @@ from recommender.data.download import (
     fetch_text,
     kept_file,
 )
-from recommender.data.wheel_copy import RECBOLE, WheelCopy, fetch_wheel
+from recommender.data.fetching.wheel_copy import RECBOLE, WheelCopy, fetch_wheel
 from recommender.errors import FetchError
 
 _logger = logging.getLogger(__name__)

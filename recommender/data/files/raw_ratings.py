@@ -11,9 +11,9 @@ from ibis.backends.sql import SQLBackend
 from ibis.expr import types as ir
 
 from recommender.data.columns import Columns
-from recommender.data.delimited_rows import DelimitedFile, is_blank, numbered_chunks
-from recommender.data.rating_values import N_FIELDS, WHOLE_LINE
-from recommender.data.source_text import SourceText
+from recommender.data.files.delimited_rows import DelimitedFile, is_blank, numbered_chunks
+from recommender.data.files.rating_values import N_FIELDS, WHOLE_LINE
+from recommender.data.files.source_text import SourceText
 
 _ROWS_AT_ONCE: Final = 10_000
 

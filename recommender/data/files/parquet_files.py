@@ -7,8 +7,8 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from recommender.data.delimited_rows import require_names
-from recommender.data.source_text import read_head, unreadable
+from recommender.data.files.delimited_rows import require_names
+from recommender.data.files.source_text import read_head, unreadable
 from recommender.errors import DataError
 
 _MAGIC: Final = b"PAR1"

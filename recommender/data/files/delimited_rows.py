@@ -10,8 +10,8 @@ from itertools import accumulate, islice
 from pathlib import Path
 from typing import Any, Final
 
-from recommender.data.row_problems import RowProblem
-from recommender.data.source_text import header_of, read_head, scan_text
+from recommender.data.files.row_problems import RowProblem
+from recommender.data.files.source_text import header_of, read_head, scan_text
 from recommender.errors import DataError
 
 Row = Mapping[str, str]

@@ -13,15 +13,15 @@ from ibis.backends.sql import SQLBackend
 from ibis.expr import types as ir
 
 from recommender.data.canonical import unique_ratings
-from recommender.data.columns import Columns
-from recommender.data.cross_checks import (
+from recommender.data.checks.cross_checks import (
     DUPLICATE_RATING,
     UNKNOWN_MOVIE,
     ratings_of_unknown_movies,
     repeating_users,
 )
+from recommender.data.checks.row_checks import RowCheck
+from recommender.data.columns import Columns
 from recommender.data.engine import write_parquet
-from recommender.data.row_checks import RowCheck
 from recommender.data.schema import PROVENANCE
 
 QUARANTINE_FILE: Final = "quarantine.parquet"

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from recommender.data.delimited_rows import DelimitedLayout, FieldError, Row
-from recommender.data.movies_files import MoviesLayout
+from recommender.data.files.delimited_rows import DelimitedLayout, FieldError, Row
+from recommender.data.files.movies_files import MoviesLayout
+from recommender.data.files.ratings_files import RatingsColumns, RatingsFile, RatingsLayout
+from recommender.data.files.source_files import SourceFiles
 from recommender.data.rating_scale import HALF_STARS, RatingScale
-from recommender.data.ratings_files import RatingsColumns, RatingsFile, RatingsLayout
-from recommender.data.source_files import SourceFiles
 from recommender.errors import DataError
 
 LINKS_FILE: Final = "links.csv"

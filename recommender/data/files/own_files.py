@@ -9,19 +9,19 @@ from pydantic import Field
 
 from recommender.configuration import Configuration
 from recommender.data.columns import Columns
-from recommender.data.delimited_rows import (
+from recommender.data.files.delimited_rows import (
     DelimitedLayout,
     FieldError,
     open_delimited,
     whole_number,
 )
-from recommender.data.dialects import find_source_files
-from recommender.data.movies_files import MoviesLayout, release_year
-from recommender.data.parquet_files import is_parquet
+from recommender.data.files.dialects import find_source_files
+from recommender.data.files.movies_files import MoviesLayout, release_year
+from recommender.data.files.parquet_files import is_parquet
+from recommender.data.files.rating_values import TimestampUnit
+from recommender.data.files.ratings_files import RatingsColumns, RatingsFile, RatingsLayout
+from recommender.data.files.source_files import OWN_FILES, SourceFiles
 from recommender.data.rating_scale import RatingScale
-from recommender.data.rating_values import TimestampUnit
-from recommender.data.ratings_files import RatingsColumns, RatingsFile, RatingsLayout
-from recommender.data.source_files import OWN_FILES, SourceFiles
 from recommender.errors import DataError
 
 _RATINGS: Final = ("ratings.parquet", "ratings.csv")

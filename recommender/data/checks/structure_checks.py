@@ -9,7 +9,7 @@ from ibis.expr import types as ir
 from pandera.config import ValidationDepth, config_context
 from pandera.errors import SchemaErrorReason, SchemaErrors
 
-from recommender.data.anomalies import Anomaly
+from recommender.data.checks.anomalies import Anomaly
 from recommender.data.schema import ColumnSchema
 
 
