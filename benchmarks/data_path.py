@@ -7,10 +7,10 @@ they are not there. Each step runs in a process of its own, like in the pipeline
 work, without starting Python, `peak_gb` is the most memory that a process had resident.
 """
 
+import contextlib
 import json
 import logging
 import multiprocessing
-import resource
 import shutil
 import statistics as middle
 import sys
@@ -23,6 +23,7 @@ from typing import Annotated, Any, Final, Literal
 
 import duckdb
 import numpy as np
+import psutil
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import typer
@@ -182,6 +183,8 @@ def _transform(_source: Path, folder: Path, engine: EngineConfig) -> None:
 def _bare_duckdb(source: Path, output: Path) -> None:
     """Read the csv and write it sorted: the least that anything must do, with DuckDB as it comes."""
     with duckdb.connect() as connection:
+        # Its bar would stand in the result.
+        connection.execute("SET enable_progress_bar = false")
         connection.execute(
             f"""COPY (
                 SELECT * FROM read_csv('{source / "ratings.csv"}', header = true, columns = {{
@@ -196,6 +199,7 @@ def _tenth(folder: Path, tenth: Path) -> None:
     tenth.mkdir()
     shutil.copy(folder / "movies.parquet", tenth)
     with duckdb.connect() as connection:
+        connection.execute("SET enable_progress_bar = false")
         connection.execute(
             f"""COPY (SELECT * FROM '{folder / RATINGS_FILE}' WHERE user_id % {PANDAS_SHARE} = 0)
             TO '{tenth / RATINGS_FILE}' (FORMAT parquet)"""
@@ -239,9 +243,13 @@ def _work_and_tell(sender: Connection, work: Callable[..., None], arguments: tup
 
 def _peak_gb() -> float:
     """Of this process and of those it started, as Spark's."""
-    kilobytes = sum(
-        resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    )
+    # Not getrusage, which counts what the process that started this one held.
+    processes = (psutil.Process(), *psutil.Process().children(recursive=True))
+    kilobytes = 0
+    for process in processes:
+        with contextlib.suppress(FileNotFoundError):
+            status = Path(f"/proc/{process.pid}/status").read_text()
+            kilobytes += int(status.partition("VmHWM:")[2].split(maxsplit=1)[0])
     return kilobytes / _KILOBYTES_IN_GB
 
 

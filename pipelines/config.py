@@ -4,10 +4,10 @@ import re
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from recommender.configuration import Configuration
 from recommender.data.engine import EngineConfig
@@ -56,6 +56,23 @@ class PipelineConfig(Configuration):
     """What is computed for every user."""
     indexer: IndexerConfig = IndexerConfig()
     """The vector index."""
+
+    @model_validator(mode="after")
+    def _parts_come_with_their_strategy(self) -> Self:
+        files, strategy = self.example_gen.ratings, self.transform.split.strategy
+        given = [name for name in ("test_file", "validation_file") if files and getattr(files, name)]
+        if strategy == "provided" and "test_file" not in given:
+            raise ValueError(
+                "transform.split.strategy=provided needs a part to test on: set example_gen.source=directory "
+                "and example_gen.ratings.test_file, or choose another strategy"
+            )
+        if given and strategy != "provided":
+            named = " and ".join(f"example_gen.ratings.{name}" for name in given)
+            raise ValueError(
+                f"{named} would be mixed with the other ratings by transform.split.strategy={strategy}: set "
+                "that to provided, or put these ratings into example_gen.ratings.file"
+            )
+        return self
 
 
 class _Loader(yaml.SafeLoader):

@@ -22,7 +22,10 @@ MOVIES_FILE = "movies.parquet"
 
 _BYTES: Final = {"MB": 10**6, "GB": 10**9, "MiB": 2**20, "GiB": 2**30}
 _LEAST_SPARK_BYTES: Final = 512 * 10**6
-_COMPRESSION: Final = "snappy"
+_COMPRESSION: Final = "lz4"
+"""As small as snappy, and a fifth less work to write and to read."""
+_SPARK_COMPRESSION: Final = "lz4_raw"
+"""The same, which to Spark is not `lz4`."""
 _ROW_GROUP_ROWS: Final = 122_880
 """As many as DuckDB puts into one."""
 
@@ -122,7 +125,8 @@ def stored(engine: SQLBackend, rows: ir.Table, path: Path) -> ir.Table:
 
     For what only this engine reads: one Parquet file on DuckDB, a folder of them on Spark, in any order.
     """
-    rows.to_parquet(str(path), compression=_COMPRESSION)
+    compression = _COMPRESSION if engine.name == "duckdb" else _SPARK_COMPRESSION
+    rows.to_parquet(str(path), compression=compression)
     return read_table(engine, path)
 
 

@@ -5,13 +5,10 @@ import json
 import logging
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
-import duckdb
 from pydantic import Field, field_validator, model_validator
 
 from recommender.configuration import Configuration
@@ -31,6 +28,7 @@ from recommender.data.files.own_files import (
 from recommender.data.files.source_files import SourceFiles
 from recommender.data.files.source_text import unreadable
 from recommender.data.fingerprints import table_fingerprint
+from recommender.data.output_errors import told_of_output
 from recommender.data.rating_scale import HALF_STARS, RatingScale
 from recommender.data.source_report import SourceReport
 from recommender.data.synthetic import SyntheticConfig, generate
@@ -39,7 +37,6 @@ from recommender.errors import DataError
 _logger = logging.getLogger(__name__)
 
 _UNPACKED: Final = "source"
-_LONGEST_REASON: Final = 300
 
 _MIRROR_SCHEMES: Final = ("https://", "http://", "file://")
 
@@ -142,7 +139,7 @@ def ingest(
     """
     started = time.perf_counter()
     output = output.absolute()
-    with _told_of_output(output):
+    with told_of_output(output):
         output.parent.mkdir(parents=True, exist_ok=True)
         if output.exists() and not output.is_dir():
             raise DataError(
@@ -248,20 +245,6 @@ def _size_and_sha256(path: Path) -> tuple[int, str]:
             return path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise unreadable(path, error) from error
-
-
-@contextmanager
-def _told_of_output(output: Path) -> Iterator[None]:
-    """Say which folder it was that could not be written to, and what to do."""
-    remedy = "Check that the folder may be written to and that there is room, or name another."
-    try:
-        yield
-    except OSError as error:
-        place = error.filename or output
-        raise DataError(f"{place} cannot be written: {error.strerror or error}. {remedy}") from error
-    except duckdb.Error as error:
-        reason = str(error).partition("\n")[0][:_LONGEST_REASON]
-        raise DataError(f"The tables for {output} cannot be written: {reason}. {remedy}") from error
 
 
 def _publish(finished: Path, output: Path) -> None:

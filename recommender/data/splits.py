@@ -1,10 +1,12 @@
 """Splits: which ratings train the model, which choose it and which judge it, and what is kept of that."""
 
 import hashlib
-from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
 from typing import Annotated, Final, Literal
 
-import pyarrow as pa
+import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field
 
 from recommender.configuration import Configuration
@@ -14,6 +16,8 @@ from recommender.document import Document
 PART: Final = "part"
 """Column that names the part of a rating."""
 PARTS: Final = ("train", "validation", "test")
+
+_HASHED_ROWS: Final = 1_000_000
 
 Strategy = Literal["random", "time_user", "time_global", "leave_last_out", "provided"]
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
@@ -85,8 +89,8 @@ class SplitManifest(Document):
     """What a person should know of these ratings, such as that they have no timestamps."""
 
 
-def content_sha256(batches: Iterable[pa.RecordBatch]) -> str:
-    """Fingerprint of ratings by value: the same for the same rows in whatever file they lie.
+def content_sha256(file: Path) -> str:
+    """Fingerprint of a Parquet file of ratings by value: the same for the same rows, however they are stored.
 
     The SHA-256 of the SHA-256s of the columns `user_id`, `movie_id`, `timestamp` (int64) and `rating`
     (float32), each the little-endian bytes of its values, in the order of the rows: give sorted rows.
@@ -97,9 +101,15 @@ def content_sha256(batches: Iterable[pa.RecordBatch]) -> str:
         Columns.TIMESTAMP: "<i8",
         Columns.RATING: "<f4",
     }
-    columns = {name: hashlib.sha256() for name in types}
-    for batch in batches:
-        for name, kind in types.items():
-            values = batch.column(name).to_numpy(zero_copy_only=False)
-            columns[name].update(values.astype(kind, copy=False))
-    return hashlib.sha256(b"".join(column.digest() for column in columns.values())).hexdigest()
+    # Reading and hashing leave the interpreter to others, so columns go side by side.
+    with ThreadPoolExecutor() as threads:
+        digests = list(threads.map(partial(_column_sha256, file), types, types.values()))
+    return hashlib.sha256(b"".join(digests)).hexdigest()
+
+
+def _column_sha256(file: Path, column: str, kind: str) -> bytes:
+    digest = hashlib.sha256()
+    with pq.ParquetFile(file) as table:
+        for batch in table.iter_batches(_HASHED_ROWS, columns=[column]):
+            digest.update(batch.column(0).to_numpy(zero_copy_only=False).astype(kind, copy=False))
+    return digest.digest()

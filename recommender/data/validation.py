@@ -24,6 +24,8 @@ from recommender.data.checks.cross_checks import (
     check_duplicate_ratings,
     check_speed,
     check_unknown_movies,
+    repeating_users,
+    unknown_movies,
 )
 from recommender.data.checks.drift import DriftConfig, check_drift
 from recommender.data.checks.first_rows import first_rows
@@ -47,6 +49,7 @@ from recommender.data.engine import (
     write_parquet,
 )
 from recommender.data.fingerprints import table_fingerprint
+from recommender.data.output_errors import told_of_output
 from recommender.data.schema import PROVENANCE, Schema
 from recommender.data.source_report import SourceReport
 from recommender.data.statistics import Statistics
@@ -107,12 +110,15 @@ class _Check:
         bad = list(check_rows(ratings, checks, RATINGS_FILE, files))
         stopping += check_rows(movies, movie_checks(movies, schema), MOVIES_FILE, files)
         also: list[Anomaly] = []
+        repeating = unknown = None
         if {Columns.USER_ID, Columns.MOVIE_ID} <= set(ratings.columns):
-            bad += check_duplicate_ratings(ratings, files)
+            repeating = repeating_users(ratings)
+            bad += check_duplicate_ratings(ratings, repeating, files)
         if Columns.MOVIE_ID in movies.columns:
             stopping += check_duplicate_movies(movies, files)
             if Columns.MOVIE_ID in ratings.columns:
-                bad += check_unknown_movies(ratings, movies, files)
+                unknown = unknown_movies(ratings, movies)
+                bad += check_unknown_movies(ratings, unknown, files)
         if {Columns.USER_ID, Columns.TIMESTAMP} <= set(ratings.columns):
             also += check_speed(ratings, self.config.max_ratings_per_hour, files)
         unreadable = self._put_aside(UNREADABLE_FILE)
@@ -124,9 +130,8 @@ class _Check:
         if not bad or stops or not self.config.quarantine:
             return Anomalies(anomalies=(*stopping, *bad, *also)), None
         bad = [anomaly.model_copy(update={"severity": "quarantined"}) for anomaly in bad]
-        kinds = {anomaly.kind for anomaly in bad}
         failed = [c for c in checks if (c.kind, c.column) in {(a.kind, a.column) for a in bad}]
-        parts = sort_out(engine, ratings, movies, failed, kinds)
+        parts = sort_out(engine, ratings, failed, unknown, repeating, quarantine_file.parent)
         counts = write_quarantine(engine, parts.rejected, unreadable, files, quarantine_file)
         n_rows = counts.pop("")
         n_all = _count(ratings) + (0 if unreadable is None else _count(unreadable))
@@ -166,7 +171,7 @@ def validate_examples(
         config: What becomes of bad ratings, and thresholds.
         engine: What computes.
         previous: Statistics of the previous run, to compare `statistics` with.
-        statistics: Of these examples.
+        statistics: Of all these examples, bad ones included.
         now: Ratings more than a day later than this are in the future.
 
     Raises:
@@ -202,39 +207,41 @@ def write_validated_examples(
         config: What becomes of bad ratings, and thresholds.
         engine: What computes.
         previous: Statistics of the previous run, to compare `statistics` with.
-        statistics: Of these examples.
+        statistics: Of all these examples, bad ones included.
         now: Ratings more than a day later than this are in the future.
 
     Raises:
         DataError: a file is missing or is not Parquet; or there are errors, of which each is named, with its
-            count, an example and what to do. The report is written nevertheless, `output` is not.
+            count, an example and what to do. The report is written nevertheless, `output` is not. Or `report`
+            or `output` cannot be written to.
     """
     started = time.perf_counter()
     report = report.absolute()
-    report.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        tempfile.TemporaryDirectory(dir=report.parent, prefix=f".{report.name}-") as scratch,
-        _opened(engine, Path(scratch)) as tables,
-    ):
-        quarantine_file = Path(scratch) / QUARANTINE_FILE
-        anomalies, accepted = _check(tables, examples, schema, config, previous, statistics, now).run(
-            quarantine_file
-        )
-        write_anomalies(anomalies, report, quarantine_file if anomalies.quarantine else None)
-        _logger.info(
-            "%d kinds of error and %d of warning in %.1f s",
-            len(anomalies.errors),
-            len(anomalies.warnings),
-            time.perf_counter() - started,
-        )
-        anomalies.raise_for_errors()
-        with written_whole(output) as finished:
-            for file in examples.iterdir():
-                if file.is_file():
-                    _link(file, finished / file.name)
-            if accepted is not None:
-                assert anomalies.quarantine is not None
-                _replace_ratings(tables, accepted, anomalies.quarantine, finished)
+    with told_of_output(report):
+        report.parent.mkdir(parents=True, exist_ok=True)
+        with (
+            tempfile.TemporaryDirectory(dir=report.parent, prefix=f".{report.name}-") as scratch,
+            _opened(engine, Path(scratch)) as tables,
+        ):
+            quarantine_file = Path(scratch) / QUARANTINE_FILE
+            anomalies, accepted = _check(tables, examples, schema, config, previous, statistics, now).run(
+                quarantine_file
+            )
+            write_anomalies(anomalies, report, quarantine_file if anomalies.quarantine else None)
+            _logger.info(
+                "%d kinds of error and %d of warning in %.1f s",
+                len(anomalies.errors),
+                len(anomalies.warnings),
+                time.perf_counter() - started,
+            )
+            anomalies.raise_for_errors()
+            with told_of_output(output), written_whole(output) as finished:
+                for file in examples.iterdir():
+                    if file.is_file():
+                        _link(file, finished / file.name)
+                if accepted is not None:
+                    assert anomalies.quarantine is not None
+                    _replace_ratings(tables, accepted, anomalies.quarantine, finished)
     if anomalies.quarantine is not None:
         _logger.warning("%s", _told(anomalies.quarantine))
     return anomalies

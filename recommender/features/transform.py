@@ -25,6 +25,7 @@ from recommender.data.engine import (
     stored,
     write_parquet,
 )
+from recommender.data.output_errors import told_of_output
 from recommender.data.rating_filters import filter_ratings
 from recommender.data.split_ratings import split_ratings
 from recommender.data.splits import PART, PARTS, PartSummary, SplitConfig, SplitManifest, content_sha256
@@ -39,7 +40,6 @@ _log = logging.getLogger(__name__)
 _RATING_COLUMNS = (Columns.USER_ID, Columns.MOVIE_ID, Columns.RATING, Columns.TIMESTAMP)
 # Users that training does not know have one index in common: their ids keep the order fixed.
 _INTERACTION_ORDER = (Columns.USER_INDEX, Columns.TIMESTAMP, Columns.MOVIE_ID, Columns.USER_ID)
-_HASHED_ROWS = 1_000_000
 
 
 class TransformConfig(Configuration):
@@ -70,20 +70,21 @@ def transform(
         engine: What computes; the result does not depend on it.
 
     Raises:
-        DataError: the examples are missing or incomplete, or the filters leave no rating.
+        DataError: the examples are missing or incomplete, the filters leave no rating, or the folder cannot
+            be written to.
     """
-    output.parent.mkdir(parents=True, exist_ok=True)
     staged = output.with_name(f".{output.name}.{uuid.uuid4().hex}")
     scratch = staged / "scratch"
-    scratch.mkdir(parents=True)
     try:
-        tables = open_engine(engine, scratch=scratch)
-        try:
-            manifest = _write(tables, examples, config, seed, folder=staged, scratch=scratch)
-        finally:
-            tables.disconnect()
-        shutil.rmtree(scratch)
-        _replace(staged, output)
+        with told_of_output(output):
+            scratch.mkdir(parents=True)
+            tables = open_engine(engine, scratch=scratch)
+            try:
+                manifest = _write(tables, examples, config, seed, folder=staged, scratch=scratch)
+            finally:
+                tables.disconnect()
+            shutil.rmtree(scratch)
+            _replace(staged, output)
     finally:
         shutil.rmtree(staged, ignore_errors=True)
     return manifest
@@ -150,13 +151,12 @@ def _write_part(engine: SQLBackend, rows: ir.Table, file: Path) -> PartSummary:
     counts = written.aggregate(
         users=written[Columns.USER_ID].nunique(), movies=written[Columns.MOVIE_ID].nunique()
     ).to_pyarrow()
-    with pq.ParquetFile(file) as parquet:
-        return PartSummary(
-            n_ratings=parquet.metadata.num_rows,
-            n_users=counts["users"][0].as_py(),
-            n_movies=counts["movies"][0].as_py(),
-            sha256=content_sha256(parquet.iter_batches(_HASHED_ROWS, columns=list(_RATING_COLUMNS))),
-        )
+    return PartSummary(
+        n_ratings=pq.read_metadata(file).num_rows,
+        n_users=counts["users"][0].as_py(),
+        n_movies=counts["movies"][0].as_py(),
+        sha256=content_sha256(file),
+    )
 
 
 def _notes(ratings: ir.Table) -> tuple[str, ...]:

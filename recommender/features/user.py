@@ -46,7 +46,9 @@ def user_features(train: ir.Table, movies: ir.Table) -> ir.Table:
         first=timestamp.min(),
         last=timestamp.max(),
     )
-    months = (totals["last"] - totals["first"]) / (SECONDS_PER_DAY * DAYS_PER_MONTH)
+    # As a floating-point number, because to Spark the divisor is a decimal one, whose quotients are cut.
+    active = (totals["last"] - totals["first"]).cast("float64")
+    months = active / (SECONDS_PER_DAY * DAYS_PER_MONTH)
     newest = totals["last"].max().over(ibis.window())
     favourites = _top_genres(train, movies)
     features = totals.left_join(favourites, Columns.USER_ID)

@@ -1,31 +1,23 @@
 """Fitting the towers and the ranking head, with stopping chosen on the validation part."""
 
 import logging
-import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
 from recommender.errors import TrainingError
-from recommender.evaluation.evaluator import dot_product, evaluate_ranking
-from recommender.features.input import rating_batches, user_batches
-from recommender.features.transformed_examples import History, Interactions, Part, TransformedExamples
+from recommender.features.transformed_examples import Part, TransformedExamples
 from recommender.models.ranking_head import RankingHead
 from recommender.models.saved_models import save_movie_tower, save_ranking_head, save_user_tower
 from recommender.models.two_tower import TwoTowerModel
-from recommender.training.callbacks import BestWeights, Progress, StopOnNaN, Validation
 from recommender.training.configuration import Tracking, TrainerConfig
-from recommender.training.report import TrainingReport
+from recommender.training.fit_ranking import fit_ranking
+from recommender.training.fit_retrieval import fit_retrieval
+from recommender.training.report import EpochLogs, TrainingReport
 from recommender.training.tracking import tracked
 
 logger = logging.getLogger(__name__)
-
-EpochLogs = dict[str, list[float]]
 
 
 @dataclass(frozen=True)
@@ -81,154 +73,38 @@ def fit(
         raise TrainingError(
             "The training part has no ratings: loosen the filters of transform.split, or give more ratings."
         )
-    two_tower, epochs, curves, seconds = _fit_retrieval(
+    retrieval = fit_retrieval(
         examples, config, seed, ("train",), train, validation, config.epochs, callbacks or []
     )
     result: dict[str, float] = {}
     if len(validation):
-        result = {name: values[epochs - 1] for name, values in curves.items() if name.startswith("val_")}
-    ranking_head, rank_epochs, rank_curves, rank_seconds = _fit_ranking(
-        examples, config, seed, two_tower, ("train",), train, validation, config.ranking.epochs
+        best = retrieval.epochs - 1
+        result = {name: values[best] for name, values in retrieval.curves.items() if name.startswith("val_")}
+    ranking = fit_ranking(
+        examples, config, seed, retrieval.model, ("train",), train, validation, config.ranking.epochs
     )
-    if "val_rmse" in rank_curves:
-        result["val_rmse"] = rank_curves["val_rmse"][rank_epochs - 1]
+    if "val_rmse" in ranking.curves:
+        result["val_rmse"] = ranking.curves["val_rmse"][ranking.epochs - 1]
+    two_tower, ranking_head = retrieval.model, ranking.model
+    seconds = {"retrieval": retrieval.seconds, "ranking": ranking.seconds}
     if config.refit and len(validation):
         both: tuple[Part, ...] = ("train", "validation")
-        known = train + validation
-        nothing = validation.none()
-        two_tower, _, _, again = _fit_retrieval(examples, config, seed, both, known, nothing, epochs, [])
-        ranking_head, _, _, rank_again = _fit_ranking(
-            examples, config, seed, two_tower, both, known, nothing, rank_epochs
-        )
-        seconds, rank_seconds = seconds + again, rank_seconds + rank_again
+        known, nothing = train + validation, validation.none()
+        again = fit_retrieval(examples, config, seed, both, known, nothing, retrieval.epochs, [])
+        head_again = fit_ranking(examples, config, seed, again.model, both, known, nothing, ranking.epochs)
+        two_tower, ranking_head = again.model, head_again.model
+        seconds = {
+            "retrieval": retrieval.seconds + again.seconds,
+            "ranking": ranking.seconds + head_again.seconds,
+        }
     return FittedModel(
         two_tower,
         ranking_head,
-        {"retrieval": epochs, "ranking": rank_epochs},
+        {"retrieval": retrieval.epochs, "ranking": ranking.epochs},
         result,
-        {"retrieval": curves, "ranking": rank_curves},
-        {"retrieval": seconds, "ranking": rank_seconds},
+        {"retrieval": retrieval.curves, "ranking": ranking.curves},
+        seconds,
     )
-
-
-def _fit_retrieval(
-    examples: TransformedExamples,
-    config: TrainerConfig,
-    seed: int,
-    parts: Sequence[Part],
-    train: Interactions,
-    validation: Interactions,
-    epochs: int,
-    more: list[tf.keras.callbacks.Callback],
-) -> tuple[TwoTowerModel, int, EpochLogs, float]:
-    # Seeded anew, so that a fit gives the same result whatever ran before it.
-    tf.keras.utils.set_random_seed(seed)
-    history = History.of(train, examples.n_users)
-    counts = np.bincount(train.movie_index, minlength=examples.n_movies)
-    model = TwoTowerModel(config.model, examples, counts)
-    model.compile(optimizer=_optimizer(config))
-    if config.model.loss == "full_softmax":
-        batches = user_batches(examples, parts, config.batch_size, config.input, seed)
-    else:
-        batches = rating_batches(examples, parts, config.batch_size, config.input, seed)
-    best = BestWeights("val_ndcg@10", "max", config.patience)
-    callbacks: list[tf.keras.callbacks.Callback] = [StopOnNaN()]
-    if len(validation):
-        relevant = History.of(validation, examples.n_users)
-        callbacks += [Validation(lambda: _validation_metrics(model, history, relevant)), best]
-    label = "retrieval" if len(validation) else "retrieval, on everything"
-    began = time.perf_counter()
-    fitted = model.fit(
-        batches, epochs=epochs, verbose=0, callbacks=[*callbacks, *more, Progress(label, epochs, len(train))]
-    )
-    chosen = best.epochs if len(validation) else epochs
-    return model, chosen, _plain(fitted.history), time.perf_counter() - began
-
-
-def _validation_metrics(model: TwoTowerModel, history: History, relevant: History) -> dict[str, float]:
-    movies = model.movie_vectors()
-    quality = evaluate_ranking(
-        dot_product(model.user_vectors(history), movies),
-        seen=history,
-        relevant=relevant,
-        n_movies=len(movies),
-        ks=(10,),
-        intervals=False,
-    )
-    return {f"val_{name}": quality.means[name] for name in ("ndcg@10", "recall@10", "coverage@10")}
-
-
-def _fit_ranking(
-    examples: TransformedExamples,
-    config: TrainerConfig,
-    seed: int,
-    two_tower: TwoTowerModel,
-    parts: Sequence[Part],
-    train: Interactions,
-    validation: Interactions,
-    epochs: int,
-) -> tuple[RankingHead, int, EpochLogs, float]:
-    tf.keras.utils.set_random_seed(seed)
-    users = two_tower.user_vectors(History.of(train, examples.n_users))
-    movies = two_tower.movie_vectors()
-    head = RankingHead(config.ranking_head, examples.n_users, examples.n_movies, float(train.rating.mean()))
-    head.compile(optimizer=tf.keras.optimizers.Adam(config.ranking.learning_rate))
-    ratings = rating_batches(
-        examples, parts, config.ranking.batch_size, config.input, seed, history=False, drop_remainder=False
-    )
-    batches = _with_vectors(ratings, users, movies)
-    callbacks: list[tf.keras.callbacks.Callback] = [StopOnNaN()]
-    best = BestWeights("val_rmse", "min", config.ranking.patience)
-    held_out = None
-    if len(validation):
-        held_out = _with_vectors(_in_order(validation, config.ranking.batch_size), users, movies)
-        callbacks.append(best)
-    label = "ranking" if len(validation) else "ranking, on everything"
-    began = time.perf_counter()
-    fitted = head.fit(
-        batches,
-        epochs=epochs,
-        verbose=0,
-        validation_data=held_out,
-        callbacks=[*callbacks, Progress(label, epochs, len(train))],
-    )
-    chosen = best.epochs if len(validation) else epochs
-    return head, chosen, _plain(fitted.history), time.perf_counter() - began
-
-
-def _in_order(interactions: Interactions, batch_size: int) -> tf.data.Dataset:
-    return tf.data.Dataset.from_tensor_slices(
-        {
-            "user_index": interactions.user_index,
-            "movie_index": interactions.movie_index,
-            "rating": interactions.rating,
-        }
-    ).batch(batch_size)
-
-
-def _with_vectors(
-    ratings: tf.data.Dataset, users: npt.NDArray[np.float32], movies: npt.NDArray[np.float32]
-) -> tf.data.Dataset:
-    user_table, movie_table = tf.constant(users), tf.constant(movies)
-    return ratings.map(
-        lambda batch: {
-            **batch,
-            "user_vector": tf.gather(user_table, batch["user_index"]),
-            "movie_vector": tf.gather(movie_table, batch["movie_index"]),
-        }
-    ).prefetch(tf.data.AUTOTUNE)
-
-
-def _optimizer(config: TrainerConfig) -> tf.keras.optimizers.Optimizer:
-    if config.weight_decay:
-        return tf.keras.optimizers.AdamW(
-            config.learning_rate, weight_decay=config.weight_decay, global_clipnorm=config.clip_norm
-        )
-    return tf.keras.optimizers.Adam(config.learning_rate, global_clipnorm=config.clip_norm)
-
-
-def _plain(logs: dict[str, list[Any]]) -> EpochLogs:
-    return {name: [float(value) for value in values] for name, values in logs.items()}
 
 
 def train(

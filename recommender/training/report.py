@@ -1,7 +1,12 @@
 """What a training run says of itself, beside its model."""
 
+from typing import Any
+
 from recommender.document import Document
 from recommender.training.configuration import TrainerConfig
+
+EpochLogs = dict[str, list[float]]
+"""The value of each metric after each epoch."""
 
 
 class TrainingReport(Document):
@@ -20,7 +25,12 @@ class TrainingReport(Document):
     """Validation metrics of these epochs."""
     seconds: dict[str, float]
     """How long `retrieval` and `ranking` took to fit."""
-    curves: dict[str, dict[str, list[float]]]
+    curves: dict[str, EpochLogs]
     """Loss and validation metrics of each epoch, by task and name."""
     mlflow_run_id: str | None
     """MLflow's id of the run, where it was tracked."""
+
+
+def epoch_logs(logs: dict[str, list[Any]]) -> EpochLogs:
+    """Keras's own logs as plain numbers."""
+    return {name: [float(value) for value in values] for name, values in logs.items()}

@@ -81,6 +81,40 @@ def test_what_does_not_fit_is_refused_with_its_path(text, overrides, said, yaml_
         read_config(yaml_file(text), overrides)
 
 
+OWN_FILES = "example_gen: {source: directory, path: /data, ratings: {file: a.csv, %s}}\n"
+PROVIDED = "transform: {split: {strategy: provided}}"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (PROVIDED, r"strategy=provided needs .* set example_gen\.source=directory and .*ratings\.test_file"),
+        (OWN_FILES % "delimiter: ;" + PROVIDED, r"provided needs .*example_gen\.ratings\.test_file"),
+        (
+            OWN_FILES % "validation_file: v.csv" + PROVIDED,
+            r"provided needs .*example_gen\.ratings\.test_file",
+        ),
+        (
+            OWN_FILES % "test_file: t.csv",
+            r"example_gen\.ratings\.test_file would be mixed .*strategy=random: set that to provided",
+        ),
+        (
+            OWN_FILES % "test_file: t.csv, validation_file: v.csv",
+            r"ratings\.test_file and example_gen\.ratings\.validation_file would be mixed",
+        ),
+    ],
+)
+def test_a_test_file_and_the_strategy_that_uses_it_need_each_other(text, said, yaml_file):
+    with pytest.raises(ConfigurationError, match=said):
+        read_config(yaml_file(text))
+
+
+def test_a_test_file_with_the_strategy_that_uses_it_is_read(yaml_file):
+    config = read_config(yaml_file(OWN_FILES % "test_file: t.csv" + PROVIDED))
+    assert config.example_gen.ratings.test_file == "t.csv"
+    assert config.transform.split.strategy == "provided"
+
+
 def test_a_missing_file_names_those_that_come_with_marquee(tmp_path):
     with pytest.raises(ConfigurationError, match=r"no such file.*ml-100k\.yaml"):
         read_config(tmp_path / "absent.yaml")

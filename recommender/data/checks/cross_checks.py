@@ -25,18 +25,25 @@ def repeating_users(ratings: ir.Table) -> ir.Table | None:
     users = ratings.group_by(Columns.USER_ID).aggregate(
         n=movie.count(), n_different=movie.collect().unique().length()
     )
-    found = users.filter(users["n"] > users["n_different"]).select(Columns.USER_ID).to_pyarrow()
-    return ibis.memtable(found) if found.num_rows else None
+    return _kept(users.filter(users["n"] > users["n_different"]).select(Columns.USER_ID))
 
 
-def check_duplicate_ratings(ratings: ir.Table, files: Sequence[str]) -> Iterator[Anomaly]:
+def unknown_movies(ratings: ir.Table, movies: ir.Table) -> ir.Table | None:
+    """`movie_id` of the rated movies that the table of movies lacks; None if there are none."""
+    rated = ratings.select(Columns.MOVIE_ID).drop_null().distinct()
+    return _kept(rated.anti_join(movies, Columns.MOVIE_ID))
+
+
+def check_duplicate_ratings(
+    ratings: ir.Table, repeating: ir.Table | None, files: Sequence[str]
+) -> Iterator[Anomaly]:
     """Movies that a user rated more than once; `count` is of such pairs.
 
     Args:
         ratings: `user_id`, `movie_id` and more.
+        repeating: As `repeating_users` finds them.
         files: Names for the numbers in `source_file`.
     """
-    repeating = repeating_users(ratings)
     if repeating is None:
         return
     complete = ratings.semi_join(repeating, Columns.USER_ID).drop_null(_PAIR)
@@ -80,32 +87,30 @@ def check_duplicate_movies(movies: ir.Table, files: Sequence[str]) -> Iterator[A
         )
 
 
-def ratings_of_unknown_movies(ratings: ir.Table, movies: ir.Table) -> ir.Table:
-    """The ratings of movies that the table of movies lacks."""
-    return ratings.filter(ratings[Columns.MOVIE_ID].notnull()).anti_join(movies, Columns.MOVIE_ID)
-
-
-def check_unknown_movies(ratings: ir.Table, movies: ir.Table, files: Sequence[str]) -> Iterator[Anomaly]:
+def check_unknown_movies(
+    ratings: ir.Table, unknown: ir.Table | None, files: Sequence[str]
+) -> Iterator[Anomaly]:
     """Ratings of movies that the table of movies lacks.
 
     Args:
         ratings: `movie_id` and more.
-        movies: `movie_id` and more.
+        unknown: As `unknown_movies` finds them.
         files: Names for the numbers in `source_file`.
     """
-    unknown = ratings_of_unknown_movies(ratings, movies)
-    count = _count(unknown)
-    if count:
-        yield Anomaly(
-            kind=UNKNOWN_MOVIE,
-            severity="error",
-            table=RATINGS_FILE,
-            column=Columns.MOVIE_ID,
-            count=count,
-            message=f"{count:,} ratings of movies that {MOVIES_FILE} does not have",
-            rows=first_rows(unknown, files),
-            remedy="Add these movies, or remove their ratings, at the source.",
-        )
+    if unknown is None:
+        return
+    concerned = ratings.semi_join(unknown, Columns.MOVIE_ID)
+    count = _count(concerned)
+    yield Anomaly(
+        kind=UNKNOWN_MOVIE,
+        severity="error",
+        table=RATINGS_FILE,
+        column=Columns.MOVIE_ID,
+        count=count,
+        message=f"{count:,} ratings of movies that {MOVIES_FILE} does not have",
+        rows=first_rows(concerned, files),
+        remedy="Add these movies, or remove their ratings, at the source.",
+    )
 
 
 def check_speed(ratings: ir.Table, most: int, files: Sequence[str]) -> Iterator[Anomaly]:
@@ -138,6 +143,12 @@ def check_speed(ratings: ir.Table, most: int, files: Sequence[str]) -> Iterator[
             rows=first_rows(users, files),
             remedy="They may be programs or imports: remove them at the source if they are.",
         )
+
+
+def _kept(ids: ir.Table) -> ir.Table | None:
+    """Ids found once, for all that ask for them; few as a rule."""
+    found = ids.to_pyarrow()
+    return ibis.memtable(found) if found.num_rows else None
 
 
 def _count(table: ir.Table) -> int:

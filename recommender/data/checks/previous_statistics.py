@@ -22,6 +22,10 @@ def previous_statistics(folder: Path) -> Statistics | None:
 
 
 def keep_statistics(statistics: Statistics, folder: Path) -> None:
-    """Keep statistics in place of those of an earlier run."""
+    """Keep statistics in place of those of an earlier run.
+
+    They are of all ratings that ExampleGen could read, also of those that were quarantined: the next run is
+    compared before it is known which of its ratings stay.
+    """
     with written_whole(folder) as finished:
         statistics.write(finished)

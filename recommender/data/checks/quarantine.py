@@ -1,7 +1,7 @@
 """Keeping bad ratings out of a run: which stay, which go, and why."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,15 +13,10 @@ from ibis.backends.sql import SQLBackend
 from ibis.expr import types as ir
 
 from recommender.data.canonical import unique_ratings
-from recommender.data.checks.cross_checks import (
-    DUPLICATE_RATING,
-    UNKNOWN_MOVIE,
-    ratings_of_unknown_movies,
-    repeating_users,
-)
+from recommender.data.checks.cross_checks import DUPLICATE_RATING, UNKNOWN_MOVIE
 from recommender.data.checks.row_checks import RowCheck
 from recommender.data.columns import Columns
-from recommender.data.engine import write_parquet
+from recommender.data.engine import stored, write_parquet
 from recommender.data.schema import PROVENANCE
 
 QUARANTINE_FILE: Final = "quarantine.parquet"
@@ -44,9 +39,10 @@ class SortedOut:
 def sort_out(
     engine: SQLBackend,
     ratings: ir.Table,
-    movies: ir.Table,
     checks: Sequence[RowCheck],
-    kinds: Collection[str],
+    unknown: ir.Table | None,
+    repeating: ir.Table | None,
+    scratch: Path,
 ) -> SortedOut:
     """Tell the ratings that can be used from those that cannot.
 
@@ -56,9 +52,10 @@ def sort_out(
     Args:
         engine: What computes.
         ratings: Canonical ratings.
-        movies: Canonical movies.
         checks: Those checks of `ratings` that some rating fails.
-        kinds: The kinds of anomaly that were found, for what no check of single rows finds.
+        unknown: As `unknown_movies` finds them.
+        repeating: As `repeating_users` finds them.
+        scratch: Folder for what is on the way, which has to stay as long as the tables are in use.
     """
     columns = ratings.columns
     nothing = ibis.null("string")
@@ -68,8 +65,7 @@ def sort_out(
             for position, check in enumerate(checks)
         }
     )
-    if UNKNOWN_MOVIE in kinds:
-        unknown = ratings_of_unknown_movies(ratings, movies).select(Columns.MOVIE_ID).distinct()
+    if unknown is not None:
         unknown = unknown.mutate(_reason_unknown=ibis.literal(UNKNOWN_MOVIE))
         judged = judged.left_join(unknown, Columns.MOVIE_ID).drop(f"{Columns.MOVIE_ID}_right")
     reasons = [judged[name] for name in judged.columns if name not in columns]
@@ -79,11 +75,10 @@ def sort_out(
         accepted = judged.filter(~is_bad).select(*columns)
         found = ibis.array(reasons).filter(lambda reason: reason.notnull())
         rejected.append(judged.filter(is_bad).select(*columns, found.name(_REASONS)))
-    repeating = repeating_users(accepted) if DUPLICATE_RATING in kinds else None
     if repeating is not None:
-        # Few users as a rule: the others need not be sorted by pairs.
-        suspects = _with_provenance(accepted.semi_join(repeating, Columns.USER_ID))
-        unique = unique_ratings(engine, suspects)
+        # Few users as a rule: the others need not be sorted by pairs. Kept, because they are read many times.
+        suspects = stored(engine, accepted.semi_join(repeating, Columns.USER_ID), scratch / "suspects")
+        unique = unique_ratings(engine, _with_provenance(suspects))
         others = accepted.anti_join(repeating, Columns.USER_ID)
         accepted = others.union(unique.ratings.select(*columns))
         if unique.repeated is not None:

@@ -66,7 +66,8 @@ def open_delimited(path: Path, layout: DelimitedLayout) -> DelimitedFile:
     """Look at the head of a file.
 
     Raises:
-        DataError: it cannot be read or is no text, or its header lacks a column or has one twice.
+        DataError: it cannot be read or is no text, or it has no header, or one that lacks a column or has it
+            twice.
     """
     head = read_head(path)
     if b"\0" in head.partition(b"\n")[0]:
@@ -79,6 +80,11 @@ def open_delimited(path: Path, layout: DelimitedLayout) -> DelimitedFile:
         key=lambda sign: (len(set(layout.columns) & set(names := header_of(path, head, sign))), len(names)),
     )
     names = header_of(path, head, delimiter)
+    if names and _NUMBER.fullmatch(names[0].strip()) and not set(layout.columns) <= set(names):
+        raise DataError(
+            f"{path}, line 1: {', '.join(names)[:200]!r} is no header. Put a line above it that names its "
+            f"columns, such as {delimiter.join(layout.columns)}."
+        )
     require_names(f"{path}, line 1: the header", names, layout.columns)
     if twice := next((name for name in names if name and names.count(name) > 1), None):
         raise DataError(f"{path}, line 1: the header has {twice!r} twice. Rename or remove one of them.")

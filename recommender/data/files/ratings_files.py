@@ -27,6 +27,7 @@ _logger = logging.getLogger(__name__)
 
 _FIRST_LINE: Final = "first_line"
 _LONGEST_REASON: Final = 300
+_EXACT_FLOAT64: Final = 2**53
 _MILLISECONDS: Final = 10**12
 """In seconds, the year 33,658; in milliseconds, 2001."""
 _SPRING_OF_1970: Final = 10**7
@@ -182,6 +183,9 @@ def _staged_at_once(
             raw = parquet_fields(engine, file.path, fields)
         else:
             scanned = scan_text(file.path)
+            read = _staged_as_numbers(engine, file, text, fields, scanned, staged)
+            if read is not None:
+                return read, scanned
             raw = text_fields(engine, text, fields, scanned)
         typed = stored(engine, _typed(raw, file), staged)
         unread = _is_unread(typed, fields)
@@ -195,6 +199,37 @@ def _staged_at_once(
     if int(counts["unread"]):
         return None, scanned
     return StagedRatings(staged, n_rows, 0, Columns.TIMESTAMP in fields), scanned
+
+
+def _staged_as_numbers(
+    engine: SQLBackend,
+    file: RatingsFile,
+    text: DelimitedFile,
+    fields: dict[str, str],
+    scanned: SourceText,
+    staged: Path,
+) -> StagedRatings | None:
+    """Stage a text file of nothing but numbers that float64 holds exactly; None where it is not one."""
+    if engine.name != "duckdb" or scanned.has_underscore or file.layout.timestamp_unit == "iso":
+        return None
+    path = staged.with_suffix(".numbers")
+    try:
+        raw = text_fields(engine, text, fields, scanned, as_numbers=True)
+        typed = stored(engine, _typed(raw, file), path)
+        whole = [typed[name].abs().max() for name in fields if name != Columns.RATING]
+        totals = typed.aggregate(
+            n=typed.count(),
+            unread=_is_unread(typed, fields).sum().fill_null(0),
+            largest=ibis.greatest(*whole).fill_null(0),
+        )
+        counts = engine.execute(totals).iloc[0]
+    except duckdb.Error as error:
+        _logger.debug("%s: %s", file.path, error)
+        return None
+    is_whole_file = scanned.n_lines == counts["n"] + text.has_header
+    if not is_whole_file or counts["unread"] or counts["largest"] >= _EXACT_FLOAT64:
+        return None
+    return StagedRatings(path, int(counts["n"]), 0, Columns.TIMESTAMP in fields)
 
 
 def _spark_failures() -> tuple[type[Exception], ...]:

@@ -21,6 +21,8 @@ class SourceText:
     """UTF-8, with or without a BOM, or else Latin-1, as MovieLens 100K and 1M are."""
     n_lines: int
     """How many lines end with a line feed, and one more if the last does not."""
+    has_underscore: bool
+    """Whether there is one below the first line. To DuckDB "1_000" is a number."""
 
 
 def read_head(path: Path) -> bytes:
@@ -50,11 +52,13 @@ def scan_text(path: Path) -> SourceText:
         DataError: it cannot be read.
     """
     decoder = codecs.getincrementaldecoder("utf-8")()
-    is_utf8, n_lines, chunk = True, 0, b""
+    is_utf8, n_lines, has_underscore, chunk = True, 0, False, b""
     try:
         with path.open("rb") as file:
             while following := file.read(_CHUNK_BYTES):
                 chunk = following
+                first_line = chunk.partition(b"\n")[0] if not n_lines else b""
+                has_underscore = has_underscore or b"_" in chunk[len(first_line) :]
                 n_lines += chunk.count(b"\n")
                 if is_utf8:
                     try:
@@ -66,7 +70,9 @@ def scan_text(path: Path) -> SourceText:
     # A character that the end of the file cuts in two is none.
     is_utf8 = is_utf8 and not decoder.getstate()[0]
     return SourceText(
-        "utf-8-sig" if is_utf8 else "latin-1", n_lines + bool(chunk and not chunk.endswith(b"\n"))
+        "utf-8-sig" if is_utf8 else "latin-1",
+        n_lines + bool(chunk and not chunk.endswith(b"\n")),
+        has_underscore,
     )
 
 

@@ -228,8 +228,8 @@ REFUSED: dict[str, tuple[Input, str]] = {
     ),
     "no header at all": (
         movielens(LINES),
-        "IN/ratings.csv, line 1: the header lacks userId, movieId, rating, timestamp; it has "
-        f"'1, 10, 4.5, 1000000000'.{RENAME}",
+        "IN/ratings.csv, line 1: '1, 10, 4.5, 1000000000' is no header. Put a line above it that names its "
+        "columns, such as userId,movieId,rating,timestamp.",
     ),
     "too few fields": (
         more("3,10,4\n"),

@@ -1,4 +1,5 @@
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
@@ -7,14 +8,18 @@ from recommender.data.splits import SplitConfig, content_sha256
 ROWS = [(user, movie, 3.0, movie) for user in range(1, 201) for movie in range(1, 21)]
 
 
-def test_the_fingerprint_depends_on_values_and_not_on_batches(ratings_arrow):
+def test_the_fingerprint_depends_on_values_and_not_on_how_they_are_stored(ratings_arrow, tmp_path):
+    def fingerprint(rows, **stored):
+        pq.write_table(rows, tmp_path / "ratings.parquet", **stored)
+        return content_sha256(tmp_path / "ratings.parquet")
+
     table = ratings_arrow(ROWS)
     other = table.set_column(2, "rating", pa.array([2.5, *[3.0] * (len(ROWS) - 1)], pa.float32()))
 
-    whole = content_sha256(table.to_batches())
+    whole = fingerprint(table)
 
-    assert content_sha256(table.to_batches(max_chunksize=7)) == whole
-    assert content_sha256(other.to_batches()) != whole
+    assert fingerprint(table, row_group_size=7, compression="zstd") == whole
+    assert fingerprint(other) != whole
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,6 @@
 import math
+import subprocess
+import sys
 from datetime import UTC, datetime
 from itertools import product
 
@@ -258,3 +260,42 @@ def test_examples_that_fail_leave_a_report_and_nothing_else(tmp_path, write_exam
 
     assert Anomalies.read(tmp_path / "report").errors
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad", "good", "report"]
+
+
+FULL_DISC = """
+import resource, signal, sys
+from pathlib import Path
+from recommender.data.schema import infer_schema
+from recommender.data.validation import ValidationConfig, write_validated_examples
+from recommender.errors import DataError
+good, examples, root = map(Path, sys.argv[1:])
+schema = infer_schema(good)
+config = ValidationConfig(quarantine=True, max_quarantined_share=1.0)
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
+try:
+    write_validated_examples(examples, schema, root / "report", root / "validated", config=config)
+except DataError as error:
+    sys.exit(f"DataError: {error}")
+"""
+
+
+@pytest.mark.parametrize(("n_bad", "told", "left"), [(1, "validated", ["report"]), (20_000, "report", [])])
+def test_a_disc_that_is_full_is_told_and_nothing_half_written_stays(
+    tmp_path, write_examples, n_bad, told, left
+):
+    """A limit on the size of files stands in for the end of a disc."""
+    good = [(user, 10 + user % 2 * 10, 1.0 + user * 7 % 5, T + user * user) for user in range(20_000)]
+    bad = [(user, 10, 9.0, T + user * user) for user in range(20_000, 20_000 + n_bad)]
+    examples = write_examples(tmp_path / "examples", [*good, *bad], MOVIES)
+    (tmp_path / "there").mkdir()
+    folders = [write_examples(tmp_path / "good", good, MOVIES), examples, tmp_path / "there"]
+
+    command = [sys.executable, "-c", FULL_DISC, *map(str, folders)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert ended.returncode == 1
+    assert f"DataError: The tables for {tmp_path / 'there' / told} cannot be written: " in ended.stderr
+    assert "there is room" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert sorted(path.name for path in (tmp_path / "there").iterdir()) == left

@@ -1,6 +1,8 @@
 import hashlib
 import random
 import shutil
+import subprocess
+import sys
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -236,3 +238,34 @@ def test_filters_that_leave_nothing_are_an_error(examples, tmp_path):
     with pytest.raises(DataError, match="min_rating"):
         transform(examples, TransformConfig(split=SplitConfig(min_rating=9.0)), 42, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+FULL_DISC = """
+import resource, signal, sys
+from pathlib import Path
+from recommender.errors import DataError
+from recommender.features.transform import TransformConfig, transform
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
+try:
+    transform(Path(sys.argv[1]), TransformConfig(), 1, Path(sys.argv[2]))
+except DataError as error:
+    sys.exit(f"DataError: {error}")
+"""
+
+
+def test_a_disc_that_is_full_is_told_and_nothing_half_written_stays(tmp_path, write_examples):
+    """A limit on the size of files stands in for the end of a disc."""
+    rows = [(user, 10 + user % 7, 1.0 + user % 5, 1_000_000_000 + user * user) for user in range(20_000)]
+    examples = write_examples(
+        tmp_path / "examples", rows, [(10 + movie, ["Drama"], 1999) for movie in range(7)]
+    )
+    output = tmp_path / "there/transformed"
+
+    command = [sys.executable, "-c", FULL_DISC, str(examples), str(output)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert ended.returncode == 1
+    assert f"DataError: The tables for {output} cannot be written: " in ended.stderr
+    assert "there is room" in ended.stderr
+    assert list(output.parent.iterdir()) == []

@@ -95,6 +95,17 @@ def test_a_bad_rating_does_not_displace_a_good_one_of_the_same_movie(run):
     assert [row["reasons"] for row in quarantined] == [["rating_out_of_scale"]]
 
 
+def test_of_several_ratings_of_one_movie_none_stays_if_all_are_bad(run):
+    anomalies, passed, quarantined = run([*GOOD, (8, 1, 77.0, T), (8, 1, 99.0, T + 9)])
+
+    assert not [row for row in passed if row[0] == 8]
+    assert [row["reasons"] for row in quarantined] == [["rating_out_of_scale"]] * 2
+    assert {(each.kind, each.count) for each in anomalies.quarantined} == {
+        ("rating_out_of_scale", 2),
+        ("duplicate_rating", 1),
+    }
+
+
 mixed = st.lists(
     st.tuples(
         st.integers(1, 4),

@@ -297,7 +297,7 @@ def test_a_long_value_is_cut_in_the_error(tmp_path):
         (b"", "is empty"),
         (
             b"1,1,4,7\n2,1,4,7\n",
-            r"line 1: the header lacks userId, movieId, rating, timestamp; it has '1, 1, 4, 7'",
+            r"line 1: '1, 1, 4, 7' is no header\. .* such as userId,movieId,rating,timestamp\.",
         ),
         (
             b"user,movie,rating,timestamp\n1,1,4,7\n",
@@ -352,7 +352,7 @@ def test_a_file_that_must_not_be_read_is_named(tmp_path):
         (b"movieId,title,genres\n1, ,War\n", "line 2, title: '' is missing"),
         (b"movieId,title,genres\n1,A,War\n1,B,War\n", "line 3, movieId: '1' comes a second time"),
         (b"movieId,title,genres\n", "holds no movies"),
-        (b"1,A,War\n", "line 1: the header lacks movieId, title, genres"),
+        (b"1,A,War\n", "line 1: '1, A, War' is no header"),
         (b'movieId,title,genres\n1,"A,War\n', "line 2: unexpected end of data"),
         (b"", "is empty"),
     ],
