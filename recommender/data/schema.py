@@ -38,8 +38,8 @@ _FIRST_RATING_SITES: Final = int(datetime(1995, 1, 1, tzinfo=UTC).timestamp())
 _HEADER: Final = """\
 # What ratings and movies must look like; ExampleValidator checks every row against it.
 #
-# SchemaGen inferred this from the data. To make it yours, copy this file beside your configuration, change
-# what is not as you mean it, commit it, and name it there:
+# SchemaGen inferred this from the data. To make it yours, copy this file, change what is not as you mean it,
+# commit it, and name it in the configuration, as seen from where `marquee` is called:
 #
 #   schema_gen:
 #     path: schema.yaml
@@ -55,7 +55,8 @@ class SchemaGenConfig(Configuration):
     """What ratings and movies must look like."""
 
     path: str | None = None
-    """A schema that you committed: used instead of an inferred one. SchemaGen writes one to start from."""
+    """A schema that you committed, seen from where `marquee` is called: used instead of an inferred one.
+    SchemaGen writes one to start from."""
 
     def committed(self) -> str:
         """The text of the committed schema; empty where there is none.
@@ -65,7 +66,7 @@ class SchemaGenConfig(Configuration):
         """
         if self.path is None:
             return ""
-        file = Path(self.path).expanduser()
+        file = Path(self.path).expanduser().absolute()
         try:
             text = file.read_text(encoding="utf-8")
             parse_schema(text, str(file))

@@ -53,7 +53,7 @@ class ExampleGenConfig(Configuration):
     """Under `tfds`: the folder of tensorflow-datasets. Without it, that of TFDS_DATA_DIR, or
     `~/tensorflow_datasets`."""
     path: str | None = None
-    """Under `directory`: a folder or a .zip with ratings and movies in any MovieLens dialect (`u.data` and
+    """Under `directory`, seen from where `marquee` is called: a folder or a .zip with ratings and movies in any MovieLens dialect (`u.data` and
     `u.item`, `ratings.dat` and `movies.dat`, or `ratings.csv` and `movies.csv` and perhaps `links.csv`), or
     with `ratings.csv` or `ratings.parquet` whose columns are called `user_id`, `movie_id`, `rating` and
     perhaps `timestamp`, or with the files that `ratings` and `movies` describe."""
@@ -83,9 +83,11 @@ class ExampleGenConfig(Configuration):
     def _directory_has_path(self) -> Self:
         if self.source == "directory" and not self.path:
             raise ValueError("source=directory needs path: a folder or a .zip with ratings and movies")
-        own = [name for name in ("ratings", "movies", "rating_scale") if getattr(self, name) is not None]
+        own = [
+            name for name in ("path", "ratings", "movies", "rating_scale") if getattr(self, name) is not None
+        ]
         if own and self.source != "directory":
-            raise ValueError(f"{' and '.join(own)} describe files of your own: set source=directory and path")
+            raise ValueError(f"for files of your own ({', '.join(own)}) set source=directory, too")
         return self
 
 

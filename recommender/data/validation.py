@@ -229,12 +229,12 @@ def write_validated_examples(
             )
             write_anomalies(anomalies, report, quarantine_file if anomalies.quarantine else None)
             _logger.info(
-                "%d kinds of error and %d of warning in %.1f s",
-                len(anomalies.errors),
-                len(anomalies.warnings),
-                time.perf_counter() - started,
+                "Kinds of error: %d, of warning: %d. %.1f s",
+                *(len(anomalies.errors), len(anomalies.warnings), time.perf_counter() - started),
             )
-            anomalies.raise_for_errors()
+            for warning in anomalies.warnings:
+                _logger.warning("%s %s", warning.told(), warning.remedy)
+            anomalies.raise_for_errors(report, can_quarantine=not _quarantines(config))
             with told_of_output(output), written_whole(output) as finished:
                 for file in examples.iterdir():
                     if file.is_file():
@@ -245,6 +245,10 @@ def write_validated_examples(
     if anomalies.quarantine is not None:
         _logger.warning("%s", _told(anomalies.quarantine))
     return anomalies
+
+
+def _quarantines(config: ValidationConfig | None) -> bool:
+    return config is not None and config.quarantine
 
 
 @contextmanager

@@ -104,11 +104,9 @@ def _write(
         parts = stored(engine, split_ratings(kept, config.split, seed), scratch / "parts.parquet")
         train = parts.filter(parts[PART] == "train").drop(PART)
         if not _rows(train):
-            raise DataError(
-                f"No rating of {examples} is left to train on: lower `min_rating` "
-                f"({config.split.min_rating}), `min_user_ratings` ({config.split.min_user_ratings}) or "
-                f"`k_core` ({config.split.k_core})."
-            )
+            filters = config.split.model_dump(include={"min_rating", "min_user_ratings", "k_core"})
+            told = ", ".join(f"{name} ({value})" for name, value in filters.items() if value is not None)
+            raise DataError(f"No rating of {examples} is left to train on: lower transform.split.{told}.")
 
     genres = [str(name) for name in genre_index(movies).order_by(GENRE)[GENRE].to_pyarrow().to_pylist()]
     with _timed("user features"):
@@ -164,8 +162,8 @@ def _notes(ratings: ir.Table) -> tuple[str, ...]:
     if not missing:
         return ()
     note = (
-        f"{missing:,} ratings have no timestamp: it is 0 in the interactions, their day and hour are -1, and "
-        "what goes by time says nothing of them (rating_velocity, recency_days, rating_trend)."
+        f"{missing:,} ratings have no timestamp: theirs is 0 in the interactions, day_of_week and hour_of_day "
+        "are -1; rating_velocity, recency_days and rating_trend leave them out."
     )
     _log.warning("%s", note)
     return (note,)

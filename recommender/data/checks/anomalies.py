@@ -34,6 +34,11 @@ class Anomaly(BaseModel):
     """The first few of these rows, with the file and the line they come from where that is known."""
     remedy: str
 
+    def told(self) -> str:
+        """What is wrong, where, and an example."""
+        example = f", such as {told_row(self.rows[0])}" if self.rows else ""
+        return f"{self.table}, {self.column}: {self.message}{example}."
+
 
 class Quarantine(BaseModel):
     """The ratings that were kept out of the run; `quarantine.parquet` has them all."""
@@ -78,18 +83,26 @@ class Anomalies(Document):
     def _of(self, severity: Severity) -> tuple[Anomaly, ...]:
         return tuple(anomaly for anomaly in self.anomalies if anomaly.severity == severity)
 
-    def raise_for_errors(self) -> None:
+    def raise_for_errors(self, report: Path | None = None, *, can_quarantine: bool = False) -> None:
         """Stop if there is an error.
+
+        Args:
+            report: The folder that has the rest, if there is one.
+            can_quarantine: Whether to say that bad rows can be kept out of a run.
 
         Raises:
             DataError: lists every error with its count, an example and what to do.
         """
         if not self.errors:
             return
-        lines = [f"The examples have {len(self.errors)} kind(s) of error:"]
-        for error in self.errors:
-            example = f", such as {told_row(error.rows[0])}" if error.rows else ""
-            lines.append(f"- {error.table}, {error.column}: {error.message}{example}. {error.remedy}")
+        lines = [f"Kinds of error in the examples: {len(self.errors)}"]
+        lines += [f"- {error.told()} {error.remedy}" for error in self.errors]
+        if can_quarantine:
+            lines.append(
+                "Or set validation.quarantine=true, which goes on without bad rows as long as they are few."
+            )
+        if report is not None:
+            lines.append(f"{report / 'anomalies.html'} has the first rows of each kind.")
         raise DataError("\n".join(lines))
 
 

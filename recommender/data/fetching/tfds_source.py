@@ -165,7 +165,7 @@ def _prepared_tables(size: str, data_dir: Path | None) -> tuple[_PreparedTable, 
     if missing:
         raise DataError(
             f"No {' and no '.join(missing)} prepared in version {_VERSION} in {data_dir}. "
-            f"Name the folder that has it (data_dir, or TFDS_DATA_DIR), or prepare it:\n"
+            f"Name the folder that has it (example_gen.tfds_data_dir, or TFDS_DATA_DIR), or prepare it:\n"
             f"{_how_to_prepare(size, data_dir)}"
         )
     return tables

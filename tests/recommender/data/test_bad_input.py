@@ -383,8 +383,8 @@ READ: dict[str, tuple[Input, list[tuple[Any, ...]], tuple[str, ...]]] = {
         own("user_id,movie_id,rating\n1,10,4.5\n"),
         [(1, 10, 4.5, None)],
         (
-            "There are no timestamps: splits by time and the features rating_velocity, recency, "
-            "rating_trend, weekday and hour fall away.",
+            "There are no timestamps: splits by time and the features recency_days, rating_trend, day_of_week "
+            "and hour_of_day fall away, and rating_velocity is the number of ratings.",
             NO_MOVIES_NOTE,
         ),
     ),
@@ -415,8 +415,9 @@ def many(line: str) -> Input:
 
 def stopped(column: str, problem: str, row: str, remedy: str) -> str:
     return (
-        f"The examples have 1 kind(s) of error:\n- ratings.parquet, {column}: 1 ratings {problem}, such as "
-        f"ratings.csv, line 2402: {row}. {remedy}"
+        f"Kinds of error in the examples: 1\n- ratings.parquet, {column}: 1 ratings {problem}, such as "
+        f"ratings.csv, line 2402: {row}. {remedy}\nOr set validation.quarantine=true, which goes on without "
+        f"bad rows as long as they are few.\n…/anomalies.html has the first rows of each kind."
     )
 
 
@@ -787,7 +788,7 @@ def undisturbed(tmp_path_factory) -> tuple[ExampleGenConfig, dict[str, bytes]]:
     return config, left_in(folder / "out")
 
 
-@pytest.mark.parametrize("deadly", ["Sorting ratings", "0 kinds of error", "user features"])
+@pytest.mark.parametrize("deadly", ["Sorting ratings", "Kinds of error: 0", "user features"])
 def test_after_a_killed_run_the_next_ends_as_if_nothing_had_happened(deadly, undisturbed, outputs):
     config, expected = undisturbed
     killed = run_steps(config, outputs, deadly=deadly)
