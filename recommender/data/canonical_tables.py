@@ -193,8 +193,8 @@ def _notes_of_rows(
 def _notes_of_columns(files: SourceFiles, listed: pa.Table, *, has_timestamps: bool) -> Iterator[str]:
     if not has_timestamps:
         yield (
-            "There are no timestamps: splits by time and the features recency_days, rating_trend, day_of_week "
-            "and hour_of_day fall away, and rating_velocity is the number of ratings."
+            "There are no timestamps: splits by time and the features recency_days, rating_trend, "
+            "day_of_week and hour_of_day fall away, and rating_velocity is the number of ratings."
         )
     if files.movies is None:
         yield (

@@ -162,8 +162,8 @@ def _notes(ratings: ir.Table) -> tuple[str, ...]:
     if not missing:
         return ()
     note = (
-        f"{missing:,} ratings have no timestamp: theirs is 0 in the interactions, day_of_week and hour_of_day "
-        "are -1; rating_velocity, recency_days and rating_trend leave them out."
+        f"{missing:,} ratings have no timestamp: theirs is 0 in the interactions, day_of_week and "
+        "hour_of_day are -1; rating_velocity, recency_days and rating_trend leave them out."
     )
     _log.warning("%s", note)
     return (note,)

@@ -383,8 +383,8 @@ READ: dict[str, tuple[Input, list[tuple[Any, ...]], tuple[str, ...]]] = {
         own("user_id,movie_id,rating\n1,10,4.5\n"),
         [(1, 10, 4.5, None)],
         (
-            "There are no timestamps: splits by time and the features recency_days, rating_trend, day_of_week "
-            "and hour_of_day fall away, and rating_velocity is the number of ratings.",
+            "There are no timestamps: splits by time and the features recency_days, rating_trend, "
+            "day_of_week and hour_of_day fall away, and rating_velocity is the number of ratings.",
             NO_MOVIES_NOTE,
         ),
     ),
