@@ -55,8 +55,9 @@ class ExampleGenConfig(Configuration):
     path: str | None = None
     """Under `directory`, seen from where `marquee` is called: a folder or a .zip with ratings and movies in
     any MovieLens dialect (`u.data` and `u.item`, `ratings.dat` and `movies.dat`, or `ratings.csv` and
-    `movies.csv` and perhaps `links.csv`), or with `ratings.csv` or `ratings.parquet` whose columns are called `user_id`, `movie_id`, `rating` and
-    perhaps `timestamp`, or with the files that `ratings` and `movies` describe."""
+    `movies.csv` and perhaps `links.csv`), or with `ratings.csv` or `ratings.parquet` whose columns are called
+    `user_id`, `movie_id`, `rating` and perhaps `timestamp`, or with the files that `ratings` and `movies`
+    describe."""
     ratings: RatingsFilesConfig | None = None
     """Under `directory`: which files have the ratings, and what their columns are called."""
     movies: MoviesFileConfig | None = None
