@@ -249,7 +249,8 @@ def _peak_gb() -> float:
     for process in processes:
         with contextlib.suppress(FileNotFoundError):
             status = Path(f"/proc/{process.pid}/status").read_text()
-            kilobytes += int(status.partition("VmHWM:")[2].split(maxsplit=1)[0])
+            # One that has just ended has no such line.
+            kilobytes += int(status.partition("VmHWM:")[2].partition("kB")[0] or 0)
     return kilobytes / _KILOBYTES_IN_GB
 
 
