@@ -12,16 +12,18 @@ def evaluator(
     model: Input[Model],
     evaluation: Output[Metrics],
     blessing: Output[Artifact],
+    live: str = "",
 ) -> None:
-    """Judge the model on the whole catalogue beside the baselines.
+    """Judge the model on the whole catalogue beside the baselines and what is live.
 
     Args:
         config: `EvaluatorConfig` as JSON.
-        seed: Of the bootstrap.
+        seed: Of the bootstrap and the baselines.
         transformed_examples: From Transform.
         model: From Trainer.
         evaluation: Gets `evaluation.json` and `evaluation.html`.
         blessing: Gets `blessing.json`.
+        live: The folder of all releases, or the `evaluation.json` of what is live; nothing for no comparison.
     """
     from pathlib import Path
 
@@ -34,9 +36,9 @@ def evaluator(
     with step():
         required = EvaluatorConfig.model_validate_json(config)
         examples = TransformedExamples(Path(transformed_examples.path))
-        result = evaluate(examples, Path(model.path), required, seed)
+        result = evaluate(examples, Path(model.path), required, seed, Path(live) if live else None)
         verdict = bless(result, required)
         write_report(result, verdict, Path(evaluation.path))
         verdict.write(Path(blessing.path))
-        for name, value in result.retrieval.items():
+        for name, value in result.means.items():
             evaluation.log_metric(name, value)

@@ -11,6 +11,7 @@ def trainer(
     transformed_examples: Input[Dataset],
     hyperparameters: Input[Artifact],
     model: Output[Model],
+    unfinished: str = "",
 ) -> None:
     """Train with TensorFlow Recommenders, report to MLflow and TensorBoard.
 
@@ -20,6 +21,8 @@ def trainer(
         transformed_examples: From Transform.
         hyperparameters: From Tuner.
         model: Gets `user_tower/`, `movie_tower/`, `ranker/` and `training.json`.
+        unfinished: Folder in which a run that is killed leaves its state, to go on from when it is started
+            again; nothing is kept without one.
     """
     from pathlib import Path
 
@@ -35,4 +38,5 @@ def trainer(
             seed,
             Tracking.model_validate_json(tracking),
             Path(model.path),
+            Path(unfinished) if unfinished else None,
         )

@@ -21,20 +21,23 @@ def tuner(
         seed: Of the search.
         trials: Folder where an interrupted search goes on.
         transformed_examples: From Transform.
-        hyperparameters: Gets `hyperparameters.json`, a `TrainerConfig`.
+        hyperparameters: Gets `hyperparameters.json`, a `TrainerConfig`; after a search also `trials.json`,
+            `trials.csv` and `trials.html`.
     """
     from pathlib import Path
 
     from recommender.step import step
-    from recommender.training.configuration import TrainerConfig, TunerConfig, write_hyperparameters
+    from recommender.training.configuration import TrainerConfig, write_hyperparameters
+    from recommender.training.tuning.configuration import TunerConfig
 
     with step():
         chosen = TrainerConfig.model_validate_json(trainer_config)
         search = TunerConfig.model_validate_json(config)
+        output = Path(hyperparameters.path)
         if search.enabled:  # TensorFlow takes seconds to import
-            from recommender.features.transformed_examples import TransformedExamples
-            from recommender.training.tuning import tune
+            from recommender.training.tuning.report import write_report
+            from recommender.training.tuning.search import Search, tune
 
-            examples = TransformedExamples(Path(transformed_examples.path))
-            chosen = tune(examples, chosen, search, seed, Path(trials))
-        write_hyperparameters(chosen, Path(hyperparameters.path))
+            chosen, tried = tune(Search(Path(transformed_examples.path), chosen, search, seed, Path(trials)))
+            write_report(tried, output)
+        write_hyperparameters(chosen, output)

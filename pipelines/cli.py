@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipelines.data_commands import data_app
+from pipelines.tuning_commands import tune
 from recommender.errors import MarqueeError
 from recommender.release import Release, list_releases, live_version, promote, rollback
 from recommender.retrieval.batch import recommend_all, write_table
@@ -26,6 +27,7 @@ app = typer.Typer(
 releases_app = typer.Typer(help="List releases, promote one, roll back.", no_args_is_help=True)
 app.add_typer(releases_app, name="releases")
 app.add_typer(data_app, name="data")
+app.command()(tune)
 console = Console()
 
 Root = Annotated[Path, typer.Option(help="Where data, runs and releases live.", file_okay=False)]
@@ -77,7 +79,7 @@ def run(
         raise MarqueeError(
             f"Not released, because the model is not good enough: {'; '.join(pushed.reasons)}. "
             "The live release, if there is one, stays. Train a better model, or lower evaluator.minimum or "
-            "evaluator.minimum_over_most_popular."
+            "evaluator.minimum_over."
         )
     show_results(root / "releases" / pushed.version, pushed.report, console)
 

@@ -19,7 +19,8 @@ from recommender.evaluation.configuration import EvaluatorConfig
 from recommender.features.transform import TransformConfig
 from recommender.retrieval.build_index import IndexerConfig
 from recommender.retrieval.configuration import BulkInferrerConfig
-from recommender.training.configuration import TrainerConfig, TunerConfig
+from recommender.training.configuration import TrainerConfig
+from recommender.training.tuning.configuration import TunerConfig
 
 
 class RunConfig(Configuration):

@@ -90,6 +90,7 @@ def movielens_pipeline(config: PipelineConfig, root: Path, until: str = "Pusher"
         downloads: str = str(root / "downloads"),
         previous_statistics: str = str(root / "statistics" / config.run.name),
         trials: str = str(root / "trials"),
+        unfinished_training: str = str(root / "training"),
         releases: str = str(root / "releases"),
     ) -> Artifact:
         made: dict[str, Any] = {}
@@ -127,6 +128,7 @@ def movielens_pipeline(config: PipelineConfig, root: Path, until: str = "Pusher"
             "Trainer": lambda: trainer(
                 seed=seed,
                 tracking=tracking,
+                unfinished=unfinished_training,
                 transformed_examples=made["transformed_examples"],
                 hyperparameters=made["hyperparameters"],
             ),

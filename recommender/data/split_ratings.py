@@ -16,6 +16,11 @@ from recommender.errors import DataError
 _LAST_OUT_RATINGS: Final = 3
 """Ratings that a user must have to give one to the test, one to the validation, and keep one."""
 _DAY: Final = 86_400
+_OWNERS: Final = {
+    "user": (Columns.USER_ID, Columns.MOVIE_ID),
+    "movie": (Columns.MOVIE_ID, Columns.USER_ID),
+}
+"""Columns of those whose ratings are divided, and of what tells their ratings apart."""
 _Key = Callable[[ir.Table], ir.Value]
 
 
@@ -24,7 +29,8 @@ def split_ratings(ratings: ir.Table, config: SplitConfig, seed: int) -> ir.Table
 
     - `random`: a user's ratings stand in the order that the seed draws (`ticket`), the last round(n *
       test_size) are test, the last round(left * validation_size) of those left validation, halves rounded up.
-      Times play no part: a model may train on ratings that are newer than those it is tested on.
+      Times play no part: a model may train on ratings that are newer than those it is tested on. With
+      `within=movie` the same is done with each movie's ratings, and a user may have none to train on.
     - `time_user`: the same, with a user's ratings in the order of time, equal times by movie id. One user's
       training ratings may be newer than another's test ratings.
     - `time_global`: the newest round(n * test_size) of all ratings are test, and the newest share of the rest
@@ -36,9 +42,9 @@ def split_ratings(ratings: ir.Table, config: SplitConfig, seed: int) -> ir.Table
     - `provided`: the parts are those that ratings come with. Without validation ratings, validation is drawn
       from each user's training ratings as in `random`. Ratings of a part whose size is 0 train.
 
-    At least one of the ratings that a user could train on stays for training, except under `time_global`,
-    where at least one of all does. Nothing but ids, times and the seed decides, so every engine and every
-    number of threads gives the same parts.
+    At least one of the ratings that a user could train on stays for training, except with `within=movie`,
+    where one of each movie's does, and under `time_global`, where at least one of all does. Nothing but ids,
+    times and the seed decides, so every engine and every number of threads gives the same parts.
 
     Args:
         ratings: `user_id, movie_id, rating, timestamp`, one rating for each user and movie; for `provided`
@@ -57,35 +63,37 @@ def split_ratings(ratings: ir.Table, config: SplitConfig, seed: int) -> ir.Table
         case "time_global":
             return _by_global_time(ratings, config)
         case "time_user":
-            return _within_users(ratings, _time, lambda n: _shares(n, config))
+            return _within(Columns.USER_ID, ratings, _time, lambda n: _shares(n, config))
         case "leave_last_out":
-            return _within_users(ratings, _time, lambda n: _last_out(n, config))
+            return _within(Columns.USER_ID, ratings, _time, lambda n: _last_out(n, config))
         case "random":
-            return _within_users(ratings, _drawn(seed), lambda n: _shares(n, config))
+            owner, other = _OWNERS[config.within]
+            return _within(owner, ratings, _drawn(owner, other, seed), lambda n: _shares(n, config))
 
 
-def _within_users(
-    ratings: ir.Table, key: _Key, sizes: Callable[[ir.Value], tuple[ir.Value, ir.Value]]
+def _within(
+    owner: str, ratings: ir.Table, key: _Key, sizes: Callable[[ir.Value], tuple[ir.Value, ir.Value]]
 ) -> ir.Table:
-    """Divide each user's ratings in the order of a key that no two of them share.
+    """Divide the ratings of each user, or of each movie, in the order of a key that no two of them share.
 
     Args:
-        ratings: Of any number of users.
+        owner: Column by whose values ratings are divided.
+        ratings: Of any number of owners.
         key: What they are ordered by.
-        sizes: From a user's number of ratings to those of the test and of the validation part.
+        sizes: From an owner's number of ratings to those of the test and of the validation part.
     """
-    # Finding the two ratings of a user at which parts end, and comparing with them, takes half the time of
+    # Finding the two ratings of an owner at which parts end, and comparing with them, takes half the time of
     # numbering every rating.
-    own = ratings.group_by(Columns.USER_ID).aggregate(n=ratings.count(), keys=key(ratings).collect())
+    own = ratings.group_by(owner).aggregate(n=ratings.count(), keys=key(ratings).collect())
     n_test, n_validation = sizes(own["n"])
     n_train = own["n"] - n_test - n_validation
     in_order = own["keys"].sort()
     ends = own.select(
-        Columns.USER_ID,
+        owner,
         _last_train=in_order[(n_train - 1).cast("int32")],
         _last_validation=in_order[(n_train + n_validation - 1).cast("int32")],
     )
-    rows = ratings.join(ends, Columns.USER_ID)
+    rows = ratings.join(ends, owner)
     own_key = key(rows)
     part = ibis.cases(
         (own_key <= rows["_last_train"], "train"),
@@ -95,8 +103,9 @@ def _within_users(
     return rows.select(*ratings.columns, part.name(PART))
 
 
-def _drawn(seed: int) -> _Key:
-    return lambda rows: ticket(rows[Columns.USER_ID], rows[Columns.MOVIE_ID], seed)
+def _drawn(owner: str, other: str, seed: int) -> _Key:
+    # The draw permutes its second column under its first, whichever of the two is the user.
+    return lambda rows: ticket(rows[owner], rows[other], seed)
 
 
 def _time(rows: ir.Table) -> ir.Value:
@@ -156,8 +165,12 @@ def _provided(ratings: ir.Table, config: SplitConfig, seed: int) -> ir.Table:
         return ratings
     train = ratings[PART] == "train"
     only_validation = config.model_copy(update={"test_size": 0.0})
-    carved = _within_users(
-        ratings.filter(train).drop(PART), _drawn(seed), lambda n: _shares(n, only_validation)
+    owner, other = _OWNERS["user"]
+    carved = _within(
+        owner,
+        ratings.filter(train).drop(PART),
+        _drawn(owner, other, seed),
+        lambda n: _shares(n, only_validation),
     )
     return carved.union(ratings.filter(~train))
 

@@ -4,10 +4,10 @@ import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from recommender.configuration import Configuration
 from recommender.data.columns import Columns
@@ -33,6 +33,8 @@ class SplitConfig(Configuration):
     `leave_last_out`: each user's last rating (P-leave-last-out). `provided`: your own training and test files
     (P-provided). Validation is carved the same way from what is left; for `provided` at random within each
     user, unless a validation file is given, too."""
+    within: Literal["user", "movie"] = "user"
+    """Under `random`: `movie` takes the share of each movie's ratings instead of each user's (P-ms)."""
     test_size: Share = 0.2
     """Share of ratings that is kept for the test; 0 trains on everything but the validation part, on which
     training is then repeated. `leave_last_out` and `provided` only ask whether it is 0."""
@@ -46,6 +48,12 @@ class SplitConfig(Configuration):
     k_core: AtLeastOne = 1
     """Users and movies with fewer ratings than this are left out last, again and again until all that are
     left have so many; 1 leaves out none."""
+
+    @model_validator(mode="after")
+    def _only_random_goes_by_movie(self) -> Self:
+        if self.within != "user" and self.strategy != "random":
+            raise ValueError(f"within={self.within} needs strategy=random, and it is {self.strategy}")
+        return self
 
 
 class PartSummary(BaseModel):

@@ -27,6 +27,8 @@ def user_batches(
     config: InputConfig,
     seed: int,
     shard: Shard = ONE_WORKER,
+    *,
+    first_epoch: int = 0,
 ) -> tf.data.Dataset:
     """Users in a new random order each epoch, each with its whole history; for the full softmax.
 
@@ -41,6 +43,7 @@ def user_batches(
         seed: Of the order: one seed gives the same batches in any process.
         shard: Which worker's users; the workers share the users among themselves and take equally many
             steps.
+        first_epoch: Number of the epoch that comes first: its order is the same wherever training began.
 
     Returns:
         Batches of `user_index` int32 [batch], `history` int32 ragged [batch, None] of movie positions,
@@ -52,9 +55,10 @@ def user_batches(
     """
     ratings = _ratings(examples, parts, config)
     if isinstance(ratings, RatingsByUser):
-        batches = streamed_users(ratings, batch_size, config, seed, shard)
+        batches = streamed_users(ratings, batch_size, config, seed, shard, first_epoch=first_epoch)
     else:
-        batches = memory_users(History.of(ratings, examples.n_users), batch_size, seed, shard)
+        history = History.of(ratings, examples.n_users)
+        batches = memory_users(history, batch_size, seed, shard, first_epoch=first_epoch)
     return _shared_out(batches, shard)
 
 
@@ -68,6 +72,7 @@ def rating_batches(
     *,
     history: bool = True,
     drop_remainder: bool = True,
+    first_epoch: int = 0,
 ) -> tf.data.Dataset:
     """Ratings in a new random order each epoch, each with its user's history without the rated movie.
 
@@ -83,6 +88,7 @@ def rating_batches(
             worker, and take equally many steps.
         history: Whether ratings come with histories.
         drop_remainder: Whether the last, smaller batch of an epoch is dropped.
+        first_epoch: As for `user_batches`.
 
     Returns:
         Batches as of `user_batches`, with `movie_index` int32 [batch] and `rating` float32 [batch]; without
@@ -95,11 +101,26 @@ def rating_batches(
     ratings = _ratings(examples, parts, config)
     if isinstance(ratings, RatingsByUser):
         batches = streamed_ratings(
-            ratings, batch_size, config, seed, shard, history=history, drop_remainder=drop_remainder
+            ratings,
+            batch_size,
+            config,
+            seed,
+            shard,
+            history=history,
+            drop_remainder=drop_remainder,
+            first_epoch=first_epoch,
         )
     else:
         histories = History.of(ratings, examples.n_users) if history else None
-        batches = memory_ratings(ratings, histories, batch_size, seed, shard, drop_remainder=drop_remainder)
+        batches = memory_ratings(
+            ratings,
+            histories,
+            batch_size,
+            seed,
+            shard,
+            drop_remainder=drop_remainder,
+            first_epoch=first_epoch,
+        )
     return _shared_out(batches, shard)
 
 

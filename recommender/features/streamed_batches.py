@@ -23,7 +23,13 @@ from recommender.features.transformed_examples import History
 
 
 def streamed_users(
-    ratings: RatingsByUser, batch_size: int, config: InputConfig, seed: int, shard: Shard = ONE_WORKER
+    ratings: RatingsByUser,
+    batch_size: int,
+    config: InputConfig,
+    seed: int,
+    shard: Shard = ONE_WORKER,
+    *,
+    first_epoch: int = 0,
 ) -> tf.data.Dataset:
     """What `memory_users` gives, in another order.
 
@@ -33,6 +39,7 @@ def streamed_users(
         config: How much is read and mixed at once.
         seed: Of the order; that of an epoch follows from the seed and the number of the epoch.
         shard: Which worker's users.
+        first_epoch: Number of the epoch that comes first.
 
     Returns:
         Batches as `RaggedHistory.users` gives them.
@@ -44,7 +51,9 @@ def streamed_users(
         return ragged.users(rows)
 
     # A user stands where its first rating does.
-    epochs = _Epochs(ratings, share, size, config, (seed, shard.index), lambda splits: splits[:-1])
+    epochs = _Epochs(
+        ratings, share, size, config, (seed, shard.index), first_epoch, lambda splits: splits[:-1]
+    )
     return _dataset(epochs, gather, steps)
 
 
@@ -57,6 +66,7 @@ def streamed_ratings(
     *,
     history: bool = True,
     drop_remainder: bool = True,
+    first_epoch: int = 0,
 ) -> tf.data.Dataset:
     """What `memory_ratings` gives, in another order.
 
@@ -68,6 +78,7 @@ def streamed_ratings(
         shard: Which worker's ratings.
         history: Whether ratings come with histories.
         drop_remainder: Whether the last, smaller batch of an epoch is dropped.
+        first_epoch: Number of the epoch that comes first.
 
     Returns:
         Batches as `RaggedHistory.ratings` gives them; without histories `user_index`, `movie_index` and
@@ -87,6 +98,7 @@ def streamed_ratings(
         size,
         config,
         (seed, shard.index),
+        first_epoch,
         lambda splits: np.arange(splits[-1]),
         drop_remainder,
     )
@@ -147,6 +159,7 @@ class _Epochs:
         size: Of a batch.
         config: How much is read and mixed at once.
         seeds: Of the order.
+        first_epoch: Number of the epoch that comes first.
         places: From the row splits of histories to the places in them that make an epoch.
         drop_remainder: Whether the last, smaller batch of an epoch is dropped.
     """
@@ -158,6 +171,7 @@ class _Epochs:
         size: int,
         config: InputConfig,
         seeds: tuple[int, int],
+        first_epoch: int,
         places: Callable[[npt.NDArray[np.int64]], npt.NDArray[np.int64]],
         drop_remainder: bool = True,
     ) -> None:
@@ -169,7 +183,7 @@ class _Epochs:
         self._chunks = [(int(start), int(stop)) for start, stop in pairwise(bounds)]
         # As many chunks in each pool as can be, because a small last one would mix few users.
         self._n_pools = -(-len(self._chunks) // config.shuffle_chunks)
-        self._epoch = count()
+        self._epoch = count(first_epoch)
         self.signature = (
             tf.TensorSpec([None], tf.int32),
             tf.TensorSpec([None], tf.int64),

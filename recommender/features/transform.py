@@ -26,6 +26,7 @@ from recommender.data.engine import (
     write_parquet,
 )
 from recommender.data.output_errors import told_of_output
+from recommender.data.protocols import protocol_name
 from recommender.data.rating_filters import filter_ratings
 from recommender.data.split_ratings import split_ratings
 from recommender.data.splits import PART, PARTS, PartSummary, SplitConfig, SplitManifest, content_sha256
@@ -132,7 +133,7 @@ def _write(
     shutil.copyfile(examples / MOVIES_FILE, folder / MOVIES_FILE)
     Vocabulary(genres=tuple(genres), n_users=_rows(users), n_movies=_rows(movie_rows)).write(folder)
     manifest = SplitManifest(
-        protocol=f"P-{config.split.strategy.replace('_', '-')}",
+        protocol=protocol_name(config.split),
         strategy=config.split.strategy,
         seed=seed,
         config=config.split,

@@ -1,10 +1,13 @@
-"""Hyperparameters of the towers and of the ranking head."""
+"""Hyperparameters of the towers."""
 
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from recommender.configuration import Configuration
+from recommender.data.rating_scale import HALF_STARS, RatingScale
+
+RetrievalLoss = Literal["full_softmax", "reconstruction", "in_batch_softmax", "sampled_softmax", "bpr"]
 
 
 class TowerConfig(Configuration):
@@ -52,11 +55,16 @@ class MovieTowerConfig(TowerConfig):
     """Learn a vector for every movie."""
     use_features: bool = False
     """Read the genres and the numeric movie features."""
+    id_dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Share of movies that a training step sees as if nobody had rated them, without id and with the numbers
+    of an unrated movie, so that features alone come to give a sensible vector."""
 
     @model_validator(mode="after")
     def _has_a_part(self) -> Self:
         if not (self.use_id or self.use_features):
             raise ValueError("a movie tower needs at least one of use_id, use_features")
+        if self.id_dropout and not self.use_features:
+            raise ValueError("movie_tower.id_dropout needs use_features, or nothing is left of a movie")
         return self
 
 
@@ -68,10 +76,23 @@ class TwoTowerConfig(Configuration):
     normalize: bool = True
     """Bring both outputs to length 1, so that a score is a cosine."""
     temperature: float = Field(default=0.2, gt=0)
-    """Scores are divided by this before the softmax."""
-    loss: Literal["full_softmax", "in_batch_softmax"] = "full_softmax"
-    """`full_softmax` goes over the whole catalogue, a user at a time; `in_batch_softmax` over the movies of
-    the batch, a rating at a time, corrected for how often each movie is drawn."""
+    """Scores are divided by this before the softmax, differences of scores before the sigmoid of `bpr`;
+    `reconstruction` does not depend on it."""
+    loss: RetrievalLoss = "full_softmax"
+    """A user at a time, over the whole catalogue: `full_softmax`, or `reconstruction`, the normalised squared
+    error of ELSA, several times faster. A rating at a time: `in_batch_softmax` over the movies of the batch;
+    `sampled_softmax` over these and `negatives` others, both corrected for how likely each movie is to be
+    there; `bpr`, which compares the rated movie with each of `negatives` others."""
+    negatives: int = Field(default=256, ge=1)
+    """Movies that `sampled_softmax` and `bpr` draw uniformly from the catalogue for each batch."""
+    rating_weight: float = Field(default=0.0, ge=0, le=1)
+    """Share of the squared error of ratings in what is minimised; the rest is `loss`. At 1 only ratings are
+    learned."""
+    rating_scale: RatingScale = HALF_STARS
+    """What the cosine is stretched to, from -1 and 1, where ratings are learned."""
+    rating_hidden: tuple[int, ...] = ()
+    """Widths of dense ReLU layers that predict the rating from both vectors and their product. Empty: it is
+    the cosine. With some, retrieval and rating prediction are two tasks over the same towers."""
     user_tower: UserTowerConfig = UserTowerConfig()
     """The user side."""
     movie_tower: MovieTowerConfig = MovieTowerConfig()
@@ -91,14 +112,3 @@ class TwoTowerConfig(Configuration):
 def embedding_width(tower: TowerConfig, dimension: int) -> int:
     """Width of a tower's embeddings: its own where dense layers follow, else that of the output."""
     return tower.id_dimension if tower.hidden else dimension
-
-
-class RankingHeadConfig(Configuration):
-    """The head that predicts a rating from a user's and a movie's vector."""
-
-    hidden: tuple[int, ...] = (64,)
-    """Widths of dense ReLU layers over both vectors and their product."""
-    dropout: float = Field(default=0.2, ge=0, lt=1)
-    """Dropout after each hidden layer."""
-    bias_l2: float = Field(default=1e-5, ge=0)
-    """Penalty on the squared user and movie biases."""

@@ -15,10 +15,11 @@ class DensePart(tf.keras.layers.Layer):
     Args:
         tower: The tower's own hyperparameters.
         config: Those of both towers.
+        random: Draws what dropout hides.
     """
 
-    def __init__(self, tower: TowerConfig, config: TwoTowerConfig) -> None:
-        super().__init__(name="dense_part")
+    def __init__(self, tower: TowerConfig, config: TwoTowerConfig, random: tf.random.Generator) -> None:
+        super().__init__(name="dense_part", autocast=False)
         self._normalize = config.normalize
         self._layers: list[tf.keras.layers.Layer] = []
         for width in tower.hidden:
@@ -26,7 +27,7 @@ class DensePart(tf.keras.layers.Layer):
             if tower.batch_norm:
                 self._layers.append(tf.keras.layers.BatchNormalization())
             if tower.dropout:
-                self._layers.append(tf.keras.layers.Dropout(tower.dropout))
+                self._layers.append(_Dropout(tower.dropout, random))
         if tower.hidden:
             self._layers.append(tf.keras.layers.Dense(config.dimension))
 
@@ -40,16 +41,35 @@ class DensePart(tf.keras.layers.Layer):
         Returns:
             float32 [batch, dimension].
         """
+        # Lengths overflow half precision, so only the layers between compute in it.
+        parts = [tf.cast(part, tf.float32) for part in parts]
         if self._layers:
             vector = tf.concat(parts, axis=-1)
             for layer in self._layers:
                 vector = layer(vector, training=training)
+            vector = tf.cast(vector, tf.float32)
         else:
             vector = tf.add_n([tf.math.l2_normalize(part, axis=-1) for part in parts])
         return tf.math.l2_normalize(vector, axis=-1) if self._normalize else vector
 
 
+class _Dropout(tf.keras.layers.Layer):
+    """Dropout whose random state is in the model's checkpoints, as that of Keras's own layer is not."""
+
+    def __init__(self, rate: float, random: tf.random.Generator) -> None:
+        super().__init__()
+        self._rate, self._random = rate, random
+
+    def call(self, values: tf.Tensor, training: bool = False) -> tf.Tensor:
+        if not training:
+            return values
+        return tf.nn.experimental.general_dropout(values, self._rate, self._random.uniform)
+
+
 def standardize(values: tf.Tensor, name: str) -> tf.keras.layers.Normalization:
     """A layer that brings features to mean 0 and variance 1, by the training part's own numbers."""
     mean, variance = tf.nn.moments(tf.constant(values), axes=[0])
-    return tf.keras.layers.Normalization(mean=mean.numpy(), variance=variance.numpy(), name=name)
+    # Counts of ratings overflow half precision.
+    return tf.keras.layers.Normalization(
+        mean=mean.numpy(), variance=variance.numpy(), name=name, dtype="float32"
+    )

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
-from recommender.features.transformed_examples import TransformedExamples
+from recommender.features.transformed_examples import MOVIE_NUMBERS, TransformedExamples
 from recommender.models.configuration import MovieTowerConfig, TwoTowerConfig, embedding_width
 from recommender.models.dense_part import DensePart, standardize
 
@@ -12,25 +14,40 @@ from recommender.models.dense_part import DensePart, standardize
 class MovieTower(tf.keras.Model):
     """Maps movies to vectors.
 
+    The id of a movie without training ratings says nothing, and neither does that of an unknown movie: its
+    vector is what its features make of it, 0 where there are none.
+
     Args:
         config: Hyperparameters of both towers.
         examples: Gives the number of movies and the scale of the numeric features.
+        movie_counts: int64 [movies], ratings of each movie in training.
+        random: Draws which movies `id_dropout` hides, and what dropout does.
     """
 
-    def __init__(self, config: TwoTowerConfig, examples: TransformedExamples) -> None:
-        super().__init__(name="movie_tower")
+    def __init__(
+        self,
+        config: TwoTowerConfig,
+        examples: TransformedExamples,
+        movie_counts: npt.NDArray[np.int64],
+        random: tf.random.Generator,
+    ) -> None:
+        super().__init__(name="movie_tower", autocast=False)
         self.config: MovieTowerConfig = config.movie_tower
+        self._random = random
         width = embedding_width(self.config, config.dimension)
         if self.config.use_id:
             # Row 0 is for movies that training does not know.
+            self._has_ratings = tf.constant(np.concatenate([[False], movie_counts > 0]))
             self.embedding = tf.keras.layers.Embedding(
                 examples.n_movies + 1, width, tf.keras.initializers.RandomNormal(), name="movie_embedding"
             )
         if self.config.use_features:
+            self._of_ratings = tf.constant([name != "release_year" for name in MOVIE_NUMBERS])
+            self._unrated_numbers = tf.constant(_unrated_numbers(examples))
             self.numbers = standardize(examples.movie_numbers, "movie_numbers")
             features_width = self.config.features_dimension if self.config.hidden else config.dimension
             self.features = tf.keras.layers.Dense(features_width, activation="relu", name="movie_features")
-        self.dense_part = DensePart(self.config, config)
+        self.dense_part = DensePart(self.config, config, random)
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> tf.Tensor:
         """Compute the vectors of some movies.
@@ -38,17 +55,33 @@ class MovieTower(tf.keras.Model):
         Args:
             inputs: `movie_index` int32 [batch], -1 for a movie that training does not know;
                 `movie_numbers` float32 [batch, 6]; `movie_genres` float32 [batch, genres].
-            training: Whether dropout and batch statistics apply.
+            training: Whether some movies are seen as unrated, dropout and batch statistics apply.
 
         Returns:
-            float32 [batch, dimension], of length 1 where `normalize` is set.
+            float32 [batch, dimension], of length 1 where `normalize` is set; 0 for a movie of which nothing
+            is known.
         """
+        movie_index, numbers = inputs["movie_index"], inputs["movie_numbers"]
+        as_unrated = tf.zeros_like(movie_index, tf.bool)
+        if training and self.config.id_dropout:
+            as_unrated = self._random.uniform(tf.shape(movie_index)) < self.config.id_dropout
         parts = []
         if self.config.use_id:
-            # Row 0 is never trained: an unknown movie's id says nothing.
-            known = tf.cast(inputs["movie_index"] >= 0, tf.float32)
-            parts.append(self.embedding(inputs["movie_index"] + 1) * known[:, tf.newaxis])
+            has_id = tf.gather(self._has_ratings, movie_index + 1) & ~as_unrated
+            ids = self.embedding(movie_index + 1)
+            parts.append(ids * tf.cast(has_id, ids.dtype)[:, tf.newaxis])
         if self.config.use_features:
-            numbers = self.numbers(inputs["movie_numbers"])
+            replaced = as_unrated[:, tf.newaxis] & self._of_ratings
+            numbers = self.numbers(tf.where(replaced, self._unrated_numbers, numbers))
             parts.append(self.features(tf.concat([numbers, inputs["movie_genres"]], axis=-1)))
         return self.dense_part(parts, training=training)
+
+
+def _unrated_numbers(examples: TransformedExamples) -> npt.NDArray[np.float32]:
+    """The numeric features of a movie without ratings, float32 [6]: all 0 but the mean of all ratings."""
+    counts, means = (
+        examples.movie_numbers[:, MOVIE_NUMBERS.index(name)] for name in ("rating_count", "avg_rating")
+    )
+    numbers = np.zeros(len(MOVIE_NUMBERS), np.float32)
+    numbers[MOVIE_NUMBERS.index("avg_rating")] = np.average(means, weights=counts)
+    return numbers

@@ -105,6 +105,15 @@ class _ServedRankingHead(tf.Module):
                 tf.TensorSpec([None, dimension], tf.float32, "movie_vector"),
             ],
         )
+        self.serve_history = tf.function(
+            self._serve_history,
+            input_signature=[
+                tf.TensorSpec([None], tf.int64, "user_id"),
+                tf.TensorSpec([None, None], tf.int64, "history_movie_id"),
+                tf.TensorSpec([None, None], tf.float32, "history_rating"),
+                tf.TensorSpec([None, None], tf.int64, "movie_id"),
+            ],
+        )
 
     def _serve(
         self, user_id: tf.Tensor, movie_id: tf.Tensor, user_vector: tf.Tensor, movie_vector: tf.Tensor
@@ -116,6 +125,28 @@ class _ServedRankingHead(tf.Module):
             "movie_vector": movie_vector,
         }
         return {"rating": self.head(inputs)}
+
+    def _serve_history(
+        self,
+        user_id: tf.Tensor,
+        history_movie_id: tf.Tensor,
+        history_rating: tf.Tensor,
+        movie_id: tf.Tensor,
+    ) -> dict[str, tf.Tensor]:
+        history = self.movies.lookup(history_movie_id)
+        known = history >= 0
+        states = self.head.user_side.states(
+            tf.ragged.boolean_mask(history, known), tf.ragged.boolean_mask(history_rating, known)
+        )
+        shape = tf.shape(movie_id)
+        rating = self.head(
+            {
+                "user_index": tf.repeat(self.users.lookup(user_id), shape[1]),
+                "movie_index": tf.reshape(self.movies.lookup(movie_id), [-1]),
+                "user_state": tf.repeat(states, shape[1], axis=0),
+            }
+        )
+        return {"rating": tf.reshape(rating, shape)}
 
 
 def _save(module: Any, folder: Path) -> None:
@@ -144,18 +175,28 @@ def save_movie_tower(tower: MovieTower, examples: TransformedExamples, folder: P
 
 
 def save_ranking_head(head: RankingHead, examples: TransformedExamples, dimension: int, folder: Path) -> None:
-    """Write the ranking head as a SavedModel.
+    """Write the ranking head as a SavedModel with two signatures.
 
-    Its signature takes `user_id` and `movie_id` int64 [batch], `user_vector` and `movie_vector` float32
-    [batch, dimension], and answers `rating` float32 [batch], in stars.
+    `serving_default` takes `user_id` and `movie_id` int64 [batch], `user_vector` and `movie_vector` float32
+    [batch, dimension], and answers `rating` float32 [batch], in stars, from what each user had rated when the
+    head was fitted.
+
+    `from_history` takes `user_id` int64 [users], `history_movie_id` int64 [users, length] (`PADDING` where
+    there is no movie), `history_rating` float32 [users, length] and `movie_id` int64 [users, candidates], and
+    answers `rating` float32 [users, candidates]: for new users, and for those who have rated since.
     """
-    _save(_ServedRankingHead(head, examples, dimension), folder)
+    module = _ServedRankingHead(head, examples, dimension)
+    signatures = {
+        "serving_default": module.serve.get_concrete_function(),
+        "from_history": module.serve_history.get_concrete_function(),
+    }
+    tf.saved_model.save(module, str(folder), signatures=signatures)
 
 
-def load_signature(folder: Path) -> Signature:
-    """The serving signature of a SavedModel, a function of named tensors."""
+def load_signature(folder: Path, name: str = "serving_default") -> Signature:
+    """A signature of a SavedModel, a function of named tensors."""
     model = tf.saved_model.load(str(folder))
-    signature = model.signatures["serving_default"]
+    signature = model.signatures[name]
     # The function holds no reference to the model that owns its variables.
     signature._marquee_owner = model
     return signature

@@ -1,6 +1,6 @@
 """The two-tower retrieval model: a user tower, a movie tower and the task that brings them together."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -9,28 +9,42 @@ import tensorflow_recommenders as tfrs
 
 from recommender.features.transformed_examples import History, TransformedExamples
 from recommender.models.configuration import TwoTowerConfig
-from recommender.models.full_softmax import FullSoftmax
+from recommender.models.losses.bpr import Bpr
+from recommender.models.losses.full_softmax import FullSoftmax
+from recommender.models.losses.rating_error import RatingError
+from recommender.models.losses.reconstruction import Reconstruction
+from recommender.models.losses.sampled_softmax import SampledSoftmax
 from recommender.models.movie_tower import MovieTower
+from recommender.models.tower_rating import TowerRating
 from recommender.models.user_tower import UserTower
 
 
 class TwoTowerModel(tfrs.Model):
-    """Retrieval with two towers.
+    """Retrieval with two towers, and with `rating_weight` rating prediction by the same towers.
+
+    What is minimised is ``(1 - rating_weight) * loss + rating_weight * squared error of ratings``.
 
     Args:
         config: Hyperparameters.
         examples: The catalogue's and the users' features.
-        movie_counts: int64 [movies], ratings of each movie in training: the chance of a movie to be in a
-            batch, which the in-batch softmax corrects for.
+        movie_counts: int64 [movies], ratings of each movie in training: which ids mean anything, and the
+            chance of a movie to be in a batch, which sampled losses correct for.
+        seed: Of dropout and of the movies that losses draw. Their state is part of the model's checkpoints,
+            so that training goes on after a stop as if there had been none.
     """
 
     def __init__(
-        self, config: TwoTowerConfig, examples: TransformedExamples, movie_counts: npt.NDArray[np.int64]
+        self,
+        config: TwoTowerConfig,
+        examples: TransformedExamples,
+        movie_counts: npt.NDArray[np.int64],
+        seed: int = 0,
     ) -> None:
         super().__init__(name="two_tower")
         self.config = config
-        self.movie_tower = MovieTower(config, examples)
-        self.user_tower = UserTower(config, examples, self.movie_tower)
+        self.random = tf.random.Generator.from_seed(seed)
+        self.movie_tower = MovieTower(config, examples, movie_counts, self.random)
+        self.user_tower = UserTower(config, examples, self.movie_tower, self.random)
         self._movie_inputs = {
             "movie_index": tf.range(examples.n_movies),
             "movie_numbers": tf.constant(examples.movie_numbers),
@@ -38,43 +52,62 @@ class TwoTowerModel(tfrs.Model):
         }
         self._user_numbers = tf.constant(examples.user_numbers)
         self._user_genres = tf.constant(examples.user_genres)
-        self._sampling_probability = tf.constant(movie_counts / movie_counts.sum(), tf.float32)
-        if config.loss == "full_softmax":
-            self.task: tf.keras.layers.Layer = FullSoftmax(config.temperature)
-        else:
-            self.task = tfrs.tasks.Retrieval(
-                # The mean, so that the learning rate does not depend on the batch size.
-                loss=tf.keras.losses.CategoricalCrossentropy(
-                    from_logits=True, reduction=tf.keras.losses.Reduction.SUM_OVER_BATCH_SIZE
-                ),
-                temperature=config.temperature,
-                remove_accidental_hits=True,
-            )
+        self.task = _retrieval_task(config, movie_counts)
+        self.rating = TowerRating(config)
+        self.rating_task = RatingError()
+
+    @property
+    def reads(self) -> Literal["users", "ratings"]:
+        """What the loss wants in a batch: users with their whole history, or single ratings."""
+        return "users" if self.config.loss in ("full_softmax", "reconstruction") else "ratings"
 
     def compute_loss(self, inputs: dict[str, Any], training: bool = False) -> tf.Tensor:
         """The loss of one batch.
 
         Args:
-            inputs: A batch of `user_batches` for the full softmax, of `rating_batches` for the
-                in-batch softmax.
+            inputs: A batch of `user_batches` or of `rating_batches`, by what the model `reads`.
             training: Whether dropout and batch statistics apply.
 
         Returns:
             A scalar.
         """
         user_vectors = self.user_tower(self._with_features(inputs), training=training)
-        if self.config.loss == "full_softmax":
-            movie_vectors = self.movie_tower(self._movie_inputs, training=training)
-            return self.task(user_vectors, movie_vectors, inputs["history"])
+        of_batch = self._loss_of_users if self.reads == "users" else self._loss_of_ratings
+        return of_batch(inputs, user_vectors, training)
+
+    def _loss_of_users(self, inputs: dict[str, Any], user_vectors: tf.Tensor, training: bool) -> tf.Tensor:
+        history, rating = inputs["history"], inputs["history_rating"]
+        movie_vectors = self.movie_tower(self._movie_inputs, training=training)
+        loss, weight = 0.0, self.config.rating_weight
+        if weight < 1:
+            arguments = [user_vectors, movie_vectors, history]
+            if self.config.loss == "reconstruction":
+                rated = self.config.user_tower.history_weights == "rating"
+                arguments.append(rating if rated else tf.ones_like(rating))
+            loss += (1 - weight) * self.task(*arguments)
+        if weight:
+            users = tf.gather(user_vectors, history.value_rowids())
+            movies = tf.gather(movie_vectors, history.values)
+            predicted = self.rating({"user_vector": users, "movie_vector": movies})
+            loss += weight * self.rating_task(rating.values, predicted)
+        return loss
+
+    def _loss_of_ratings(self, inputs: dict[str, Any], user_vectors: tf.Tensor, training: bool) -> tf.Tensor:
         movie_index = inputs["movie_index"]
+        n_ratings = tf.shape(movie_index)[0]
+        if self.config.loss != "in_batch_softmax":
+            n_movies = tf.shape(self._movie_inputs["movie_index"])[0]
+            drawn = self.random.uniform([self.config.negatives], maxval=n_movies, dtype=tf.int32)
+            movie_index = tf.concat([movie_index, drawn], axis=0)
         movies = {name: tf.gather(values, movie_index) for name, values in self._movie_inputs.items()}
-        return self.task(
-            user_vectors,
-            self.movie_tower(movies, training=training),
-            candidate_sampling_probability=tf.gather(self._sampling_probability, movie_index),
-            candidate_ids=movie_index,
-            compute_metrics=False,
-        )
+        movie_vectors = self.movie_tower(movies, training=training)
+        loss, weight = 0.0, self.config.rating_weight
+        if weight < 1:
+            loss += (1 - weight) * self.task(user_vectors, movie_vectors, movie_index, inputs["history"])
+        if weight:
+            pairs = {"user_vector": user_vectors, "movie_vector": movie_vectors[:n_ratings]}
+            loss += weight * self.rating_task(inputs["rating"], self.rating(pairs))
+        return loss
 
     def _with_features(self, inputs: dict[str, Any]) -> dict[str, Any]:
         return {
@@ -108,3 +141,15 @@ class TwoTowerModel(tfrs.Model):
             }
             batches.append(self.user_tower(self._with_features(inputs)).numpy())
         return np.concatenate(batches)
+
+
+def _retrieval_task(config: TwoTowerConfig, movie_counts: npt.NDArray[np.int64]) -> tfrs.tasks.Task:
+    match config.loss:
+        case "full_softmax":
+            return FullSoftmax(config.temperature)
+        case "reconstruction":
+            return Reconstruction()
+        case "in_batch_softmax" | "sampled_softmax":
+            return SampledSoftmax(config.temperature, movie_counts)
+        case "bpr":
+            return Bpr(config.temperature, len(movie_counts))

@@ -20,13 +20,19 @@ class UserTower(tf.keras.Model):
         config: Hyperparameters of both towers.
         examples: Gives the numbers of users and movies and the scale of the numeric features.
         movie_tower: Lends its id embedding where `share_movie_embedding` is set.
+        random: Draws what is hidden of histories, and what dropout does.
     """
 
     def __init__(
-        self, config: TwoTowerConfig, examples: TransformedExamples, movie_tower: MovieTower | None = None
+        self,
+        config: TwoTowerConfig,
+        examples: TransformedExamples,
+        movie_tower: MovieTower,
+        random: tf.random.Generator,
     ) -> None:
-        super().__init__(name="user_tower")
+        super().__init__(name="user_tower", autocast=False)
         self.config: UserTowerConfig = config.user_tower
+        self._random = random
         width = embedding_width(self.config, config.dimension)
         initializer = tf.keras.initializers.RandomNormal
         if self.config.use_id:
@@ -35,7 +41,7 @@ class UserTower(tf.keras.Model):
                 examples.n_users + 1, width, initializer(), name="user_embedding"
             )
         if self.config.use_history:
-            if self.config.share_movie_embedding and movie_tower is not None:
+            if self.config.share_movie_embedding:
                 self.history_embedding = movie_tower.embedding
             else:
                 self.history_embedding = tf.keras.layers.Embedding(
@@ -45,7 +51,7 @@ class UserTower(tf.keras.Model):
             self.numbers = standardize(examples.user_numbers, "user_numbers")
             features_width = self.config.features_dimension if self.config.hidden else config.dimension
             self.features = tf.keras.layers.Dense(features_width, activation="relu", name="user_features")
-        self.dense_part = DensePart(self.config, config)
+        self.dense_part = DensePart(self.config, config, random)
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> tf.Tensor:
         """Compute the vectors of some users.
@@ -64,8 +70,8 @@ class UserTower(tf.keras.Model):
         parts = []
         if self.config.use_id:
             # Row 0 is never trained: an unknown user's id says nothing.
-            known = tf.cast(inputs["user_index"] >= 0, tf.float32)
-            parts.append(self.embedding(inputs["user_index"] + 1) * known[:, tf.newaxis])
+            ids = self.embedding(inputs["user_index"] + 1)
+            parts.append(ids * tf.cast(inputs["user_index"] >= 0, ids.dtype)[:, tf.newaxis])
         if self.config.use_history:
             parts.append(self._history(inputs["history"], inputs["history_rating"], training))
         if self.config.use_features:
@@ -79,8 +85,9 @@ class UserTower(tf.keras.Model):
         if self.config.history_weights == "rating":
             weight *= rating.values
         if training and self.config.history_dropout:
-            weight *= tf.cast(tf.random.uniform(tf.shape(weight)) >= self.config.history_dropout, tf.float32)
-        vectors = tf.math.l2_normalize(self.history_embedding(positions + 1), axis=-1)
+            shown = self._random.uniform(tf.shape(weight)) >= self.config.history_dropout
+            weight *= tf.cast(shown, tf.float32)
+        vectors = tf.math.l2_normalize(tf.cast(self.history_embedding(positions + 1), tf.float32), axis=-1)
         return tf.math.unsorted_segment_sum(
             vectors * weight[:, tf.newaxis], movie_index.value_rowids(), movie_index.nrows()
         )

@@ -1,4 +1,4 @@
-"""What happens between epochs: validation, progress, and a stop when numbers are no longer numbers."""
+"""What happens between epochs: validation, progress, the best weights, a stop when a loss is no number."""
 
 import logging
 import math
@@ -45,10 +45,12 @@ class Progress(tf.keras.callbacks.Callback):
     def __init__(self, label: str, epochs: int, ratings: int) -> None:
         super().__init__()
         self._label, self._epochs, self._ratings = label, epochs, ratings
+        self._done = 0
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Start the clock."""
         self._began = self._epoch_began = time.perf_counter()
+        self._done = 0
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Start the epoch's clock."""
@@ -57,7 +59,8 @@ class Progress(tf.keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Report."""
         now = time.perf_counter()
-        left = (now - self._began) / (epoch + 1) * (self._epochs - epoch - 1)
+        self._done += 1  # Fewer than `epoch` where training continues.
+        left = (now - self._began) / self._done * (self._epochs - epoch - 1)
         numbers = "  ".join(f"{name} {value:.4f}" for name, value in (logs or {}).items() if name in SHOWN)
         speed = self._ratings / (now - self._epoch_began)
         logger.info(
@@ -72,42 +75,125 @@ class Progress(tf.keras.callbacks.Callback):
 
 
 class StopOnNaN(tf.keras.callbacks.Callback):
-    """Ends training at the step where the loss stops being a number."""
+    """Ends training where the loss stops being a number, and gives each epoch its mean loss.
+
+    Losses are looked at some steps at a time: reading each at once would make the device wait for Python.
+    """
+
+    _STEPS_AT_ONCE = 64
+    # Keras then hands over the loss as it is on the device.
+    _supports_tf_logs = True
 
     def __init__(self) -> None:
         super().__init__()
-        self._step = 0
+        self._unread: list[Any] = []
+        self._losses: list[float] = []
+        self._steps_before = 0
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Begin a new mean."""
+        self._steps_before += len(self._losses)
+        self._losses = []
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Check the loss.
+        """Note the loss.
 
         Raises:
-            TrainingError: the loss is NaN or infinite.
+            TrainingError: the loss was NaN or infinite, at this step or one shortly before.
         """
-        self._step += 1
-        loss = (logs or {}).get("loss")
-        if loss is not None and not math.isfinite(loss):
-            raise TrainingError(
-                f"The loss became {loss} at step {self._step}. Lower trainer.learning_rate, or raise "
-                "trainer.model.temperature."
-            )
+        if logs is not None and "loss" in logs:
+            self._unread.append(logs["loss"])
+        if len(self._unread) >= self._STEPS_AT_ONCE:
+            self._read()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Put the mean in place of the last step's loss.
+
+        Raises:
+            TrainingError: the loss was NaN or infinite.
+        """
+        self._read()
+        if logs is not None and self._losses:
+            logs["loss"] = math.fsum(self._losses) / len(self._losses)
+
+    def _read(self) -> None:
+        for loss in self._unread:
+            self._losses.append(float(loss))
+            if not math.isfinite(self._losses[-1]):
+                raise TrainingError(
+                    f"The loss became {self._losses[-1]} at step {self._steps_before + len(self._losses)}. "
+                    "Lower trainer.learning_rate, or raise trainer.model.temperature."
+                )
+        self._unread = []
 
 
 class BestWeights(tf.keras.callbacks.EarlyStopping):
-    """Early stopping that remembers its best epoch and always ends with that epoch's weights.
-
-    Keras's own restores them only when patience runs out, not when the last epoch is reached.
-    """
+    """Early stopping that always ends with the weights of the best epoch, and can go on where it was."""
 
     def __init__(self, monitor: str, mode: str, patience: int) -> None:
         super().__init__(monitor=monitor, mode=mode, patience=patience, restore_best_weights=True)
+        self._before: dict[str, Any] = {}
 
-    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        """Put the best weights back."""
-        if self.best_weights is not None:
-            self.model.set_weights(self.best_weights)
+    def continue_from(self, best: float, best_epoch: int, wait: int, best_weights: list[Any] | None) -> None:
+        """Begin with what an earlier part of the same training has seen.
+
+        Args:
+            best: The best value so far.
+            best_epoch: Its epoch, from 0.
+            wait: Epochs since then.
+            best_weights: The model's weights after that epoch.
+        """
+        self._before = {"best": best, "best_epoch": best_epoch, "wait": wait, "best_weights": best_weights}
+        self._continue()
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Forget everything but what this training continues from."""
+        super().on_train_begin(logs)
+        self._continue()
+
+    def _continue(self) -> None:
+        for name, value in self._before.items():
+            setattr(self, name, value)
 
     @property
     def epochs(self) -> int:
         """Epochs after which the model was best."""
         return int(self.best_epoch) + 1
+
+
+class OnAveragedWeights(tf.keras.callbacks.Callback):
+    """Lets other callbacks see the running average of the weights, as the optimizer keeps it.
+
+    Training itself goes on with the weights as they were.
+
+    Args:
+        inner: What happens at the end of each epoch.
+    """
+
+    def __init__(self, inner: list[tf.keras.callbacks.Callback]) -> None:
+        super().__init__()
+        self._inner = inner
+
+    def set_model(self, model: tf.keras.Model) -> None:
+        """Remember whose weights."""
+        super().set_model(model)
+        for callback in self._inner:
+            callback.set_model(model)
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Begin."""
+        for callback in self._inner:
+            callback.on_train_begin(logs)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Put the average in place of the weights for a moment."""
+        weights = self.model.get_weights()
+        self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
+        for callback in self._inner:
+            callback.on_epoch_end(epoch, logs)
+        self.model.set_weights(weights)
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """End."""
+        for callback in self._inner:
+            callback.on_train_end(logs)

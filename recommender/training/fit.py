@@ -1,20 +1,26 @@
 """Fitting the towers and the ranking head, with stopping chosen on the validation part."""
 
 import logging
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import tensorflow as tf
 
 from recommender.errors import TrainingError
-from recommender.features.transformed_examples import Part, TransformedExamples
+from recommender.evaluation.evaluator import dot_product
+from recommender.features.transformed_examples import History, Interactions, Part, TransformedExamples
 from recommender.models.ranking_head import RankingHead
 from recommender.models.saved_models import save_movie_tower, save_ranking_head, save_user_tower
 from recommender.models.two_tower import TwoTowerModel
+from recommender.retrieval.candidate_features import CandidateFeatures
+from recommender.training.checkpoint import identity
 from recommender.training.configuration import Tracking, TrainerConfig
 from recommender.training.fit_ranking import fit_ranking
+from recommender.training.fit_re_ranker import FittedReRanker, fit_re_ranker, write_re_ranker
 from recommender.training.fit_retrieval import fit_retrieval
 from recommender.training.report import EpochLogs, TrainingReport
+from recommender.training.strategy import is_chief, make_strategy
 from recommender.training.tracking import tracked
 
 logger = logging.getLogger(__name__)
@@ -26,7 +32,9 @@ class FittedModel:
 
     Attributes:
         two_tower: The towers.
-        ranking_head: The head on top of them.
+        ranking_head: Predicts ratings.
+        re_ranker: What orders their candidates anew, if that was asked for.
+        fitted_on: The ratings that they were fitted on in the end.
         epochs: How many epochs each was best after.
         validation: The best validation metrics.
         curves: The logs of each epoch.
@@ -35,6 +43,8 @@ class FittedModel:
 
     two_tower: TwoTowerModel
     ranking_head: RankingHead
+    re_ranker: FittedReRanker | None
+    fitted_on: Interactions = field(repr=False)
     epochs: dict[str, int]
     validation: dict[str, float]
     curves: dict[str, EpochLogs] = field(repr=False)
@@ -52,8 +62,11 @@ def fit(
     config: TrainerConfig,
     seed: int,
     callbacks: list[tf.keras.callbacks.Callback] | None = None,
+    *,
+    strategy: tf.distribute.Strategy | None = None,
+    checkpoints: Path | None = None,
 ) -> FittedModel:
-    """Fit the towers, then the ranking head on their vectors.
+    """Fit the towers, the ranking head, and the re-ranker on what the towers recall.
 
     Without a validation part training goes through all its epochs.
 
@@ -62,6 +75,10 @@ def fit(
         config: Hyperparameters.
         seed: Of initial weights, dropout and order.
         callbacks: More Keras callbacks for the fit that chooses the number of epochs.
+        strategy: Which devices fit the towers, as `make_strategy` gives it; one if not given. Each worker
+            fits the ranking head by itself.
+        checkpoints: Where the towers' fits keep their state after each epoch and continue from; nothing is
+            kept without one.
 
     Raises:
         TrainingError: there is nothing to train on, or the loss stopped being a number.
@@ -74,57 +91,99 @@ def fit(
             "The training part has no ratings: loosen the filters of transform.split, or give more ratings."
         )
     retrieval = fit_retrieval(
-        examples, config, seed, ("train",), train, validation, config.epochs, callbacks or []
+        examples,
+        config,
+        seed,
+        ("train",),
+        train,
+        validation,
+        config.epochs,
+        callbacks or [],
+        strategy=strategy,
+        checkpoints=checkpoints and checkpoints / "retrieval",
     )
     result: dict[str, float] = {}
     if len(validation):
         best = retrieval.epochs - 1
         result = {name: values[best] for name, values in retrieval.curves.items() if name.startswith("val_")}
-    ranking = fit_ranking(
-        examples, config, seed, retrieval.model, ("train",), train, validation, config.ranking.epochs
-    )
+    size = examples.n_users, examples.n_movies
+    ranking = fit_ranking(config, seed, *size, train, validation, config.ranking.epochs)
     if "val_rmse" in ranking.curves:
         result["val_rmse"] = ranking.curves["val_rmse"][ranking.epochs - 1]
-    two_tower, ranking_head = retrieval.model, ranking.model
+    two_tower, ranking_head, fitted_on = retrieval.model, ranking.model, train
+    epochs = {"retrieval": retrieval.epochs, "ranking": ranking.epochs}
+    curves = {"retrieval": retrieval.curves, "ranking": ranking.curves}
     seconds = {"retrieval": retrieval.seconds, "ranking": ranking.seconds}
+    re_ranker = None
+    if config.re_ranker is not None and len(validation):
+        users = two_tower.user_vectors(History.of(train, examples.n_users))
+        scorer = dot_product(users, two_tower.movie_vectors())
+        re_ranker = fit_re_ranker(examples, config.re_ranker, seed, train, validation, scorer)
+        epochs["re_ranking"] = re_ranker.epochs
+        curves["re_ranking"] = re_ranker.curves
+        seconds["re_ranking"] = re_ranker.seconds
     if config.refit and len(validation):
         both: tuple[Part, ...] = ("train", "validation")
         known, nothing = train + validation, validation.none()
-        again = fit_retrieval(examples, config, seed, both, known, nothing, retrieval.epochs, [])
-        head_again = fit_ranking(examples, config, seed, again.model, both, known, nothing, ranking.epochs)
-        two_tower, ranking_head = again.model, head_again.model
-        seconds = {
-            "retrieval": retrieval.seconds + again.seconds,
-            "ranking": ranking.seconds + head_again.seconds,
-        }
-    return FittedModel(
-        two_tower,
-        ranking_head,
-        {"retrieval": retrieval.epochs, "ranking": ranking.epochs},
-        result,
-        {"retrieval": retrieval.curves, "ranking": ranking.curves},
-        seconds,
-    )
+        again = fit_retrieval(
+            examples,
+            config,
+            seed,
+            both,
+            known,
+            nothing,
+            retrieval.epochs,
+            [],
+            strategy=strategy,
+            checkpoints=checkpoints and checkpoints / "retrieval-on-everything",
+        )
+        head_again = fit_ranking(config, seed, *size, known, nothing, ranking.epochs)
+        two_tower, ranking_head, fitted_on = again.model, head_again.model, known
+        seconds["retrieval"] += again.seconds
+        seconds["ranking"] += head_again.seconds
+    return FittedModel(two_tower, ranking_head, re_ranker, fitted_on, epochs, result, curves, seconds)
 
 
 def train(
-    examples: TransformedExamples, config: TrainerConfig, seed: int, tracking: Tracking, output: Path
+    examples: TransformedExamples,
+    config: TrainerConfig,
+    seed: int,
+    tracking: Tracking,
+    output: Path,
+    unfinished: Path | None = None,
 ) -> FittedModel:
     """Fit, report to MLflow and TensorBoard, and write the model.
+
+    Of several workers only the first reports and writes.
 
     Args:
         examples: What Transform wrote.
         config: Hyperparameters.
         seed: Of everything random.
         tracking: Where the run reports to.
-        output: Gets `user_tower/`, `movie_tower/` and `ranker/` (SavedModels) and `training.json`.
+        output: Gets `user_tower/`, `movie_tower/` and `ranker/` (SavedModels), `re_ranker/` where the
+            configuration has one, and `training.json`.
+        unfinished: Where a run keeps its state until it is finished, in a folder named after everything that
+            the result follows from: killed and started again, it goes on from its last epoch, and another
+            run never does. Nothing is kept without it, or with several workers, which begin anew.
     """
+    strategy = make_strategy(config)
+    checkpoints = None
+    if unfinished is not None and config.strategy != "multi_worker":
+        checkpoints = unfinished / identity(examples, config, seed)
+    if not is_chief(strategy):
+        return fit(examples, config, seed, strategy=strategy)
     with tracked(tracking, config, seed, examples) as run:
-        fitted = fit(examples, config, seed, run.callbacks())
+        fitted = fit(examples, config, seed, run.callbacks(), strategy=strategy, checkpoints=checkpoints)
         output.mkdir(parents=True, exist_ok=True)
         save_user_tower(fitted.two_tower.user_tower, examples, output / "user_tower")
         save_movie_tower(fitted.two_tower.movie_tower, examples, output / "movie_tower")
         save_ranking_head(fitted.ranking_head, examples, config.model.dimension, output / "ranker")
+        if fitted.re_ranker is not None:
+            assert config.re_ranker is not None
+            history = History.of(fitted.fitted_on, examples.n_users)
+            features = CandidateFeatures.fit(history, examples, config.re_ranker)
+            write_re_ranker(fitted.re_ranker.model, features, output / "re_ranker")
         report = TrainingReport(
             config=config,
             seed=seed,
@@ -134,7 +193,10 @@ def train(
             curves=fitted.curves,
             mlflow_run_id=run.run_id,
         )
-        run.finish(report, [report.write(output)])
+        movies = fitted.two_tower.movie_vectors()
+        run.finish(report, [report.write(output)], output, examples, movies)
+    if checkpoints is not None:
+        shutil.rmtree(checkpoints, ignore_errors=True)
     logger.info(
         "retrieval was best after %d epochs, ranking after %d; fitting took %.0f s",
         fitted.epochs["retrieval"],

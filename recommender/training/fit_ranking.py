@@ -1,20 +1,19 @@
-"""Fitting the ranking head on the vectors of fitted towers."""
+"""Fitting the ranking head on the histories of users and movies."""
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
-from recommender.features.input import rating_batches
-from recommender.features.transformed_examples import History, Interactions, Part, TransformedExamples
+from recommender.features.ragged_history import Batch, RaggedHistory
+from recommender.features.transformed_examples import History, Interactions
 from recommender.models.ranking_head import RankingHead
-from recommender.models.two_tower import TwoTowerModel
-from recommender.training.callbacks import BestWeights, Progress, StopOnNaN
+from recommender.training.callbacks import BestWeights, Progress, StopOnNaN, Validation
 from recommender.training.configuration import TrainerConfig
 from recommender.training.report import EpochLogs, epoch_logs
+
+_PAIRS_AT_ONCE = 65_536
 
 
 @dataclass(frozen=True)
@@ -35,11 +34,10 @@ class FittedRanking:
 
 
 def fit_ranking(
-    examples: TransformedExamples,
     config: TrainerConfig,
     seed: int,
-    two_tower: TwoTowerModel,
-    parts: Sequence[Part],
+    n_users: int,
+    n_movies: int,
     train: Interactions,
     validation: Interactions,
     epochs: int,
@@ -47,61 +45,85 @@ def fit_ranking(
     """Fit the ranking head.
 
     Args:
-        examples: What Transform wrote.
         config: Hyperparameters.
-        seed: Of initial weights, dropout and order.
-        two_tower: Fitted on the same parts; gives the vectors.
-        parts: Which parts of the split are trained on.
-        train: Their ratings.
+        seed: Of initial weights and order.
+        n_users: Users that training knows.
+        n_movies: Movies of the catalogue.
+        train: The ratings to train on.
         validation: What stopping is chosen by; without ratings, training goes through all its epochs.
         epochs: Most epochs.
     """
+    began = time.perf_counter()
     tf.keras.utils.set_random_seed(seed)
-    users = two_tower.user_vectors(History.of(train, examples.n_users))
-    movies = two_tower.movie_vectors()
-    head = RankingHead(config.ranking_head, examples.n_users, examples.n_movies, float(train.rating.mean()))
+    scale = (float(train.rating.min()), float(train.rating.max()))
+    head = RankingHead(config.ranking_head, n_users, n_movies, scale)
+    head.learn_means(train)
     head.compile(optimizer=tf.keras.optimizers.Adam(config.ranking.learning_rate))
-    ratings = rating_batches(
-        examples, parts, config.ranking.batch_size, config.input, seed, history=False, drop_remainder=False
+    users = History.of(train, n_users)
+    movies = History.of(
+        Interactions(train.movie_index, train.user_index, train.rating, train.timestamp), n_movies
     )
-    batches = _with_vectors(ratings, users, movies)
+
+    def validation_rmse() -> dict[str, float]:
+        head.remember(users, movies)
+        errors = predicted_ratings(head, validation) - validation.rating
+        return {"val_rmse": float(np.sqrt(np.mean(np.square(errors))))}
+
     callbacks: list[tf.keras.callbacks.Callback] = [StopOnNaN()]
     best = BestWeights("val_rmse", "min", config.ranking.patience)
-    held_out = None
     if len(validation):
-        held_out = _with_vectors(_in_order(validation, config.ranking.batch_size), users, movies)
-        callbacks.append(best)
+        callbacks += [Validation(validation_rmse), best]
     label = "ranking" if len(validation) else "ranking, on everything"
-    began = time.perf_counter()
+    steps = max(1, round(len(train) / config.ranking.batch_size))
     fitted = head.fit(
-        batches,
+        _owners_in_turn(users, movies, steps, seed),
         epochs=epochs,
+        steps_per_epoch=steps,
         verbose=0,
-        validation_data=held_out,
         callbacks=[*callbacks, Progress(label, epochs, len(train))],
     )
+    head.remember(users, movies)
     chosen = best.epochs if len(validation) else epochs
     return FittedRanking(head, chosen, epoch_logs(fitted.history), time.perf_counter() - began)
 
 
-def _in_order(interactions: Interactions, batch_size: int) -> tf.data.Dataset:
-    return tf.data.Dataset.from_tensor_slices(
-        {
-            "user_index": interactions.user_index,
-            "movie_index": interactions.movie_index,
-            "rating": interactions.rating,
+def predicted_ratings(head: RankingHead, pairs: Interactions) -> np.ndarray:
+    """What the head predicts in place of some ratings, float32 [ratings], in stars."""
+    batches = [np.empty(0, np.float32)]
+    for start in range(0, len(pairs), _PAIRS_AT_ONCE):
+        stop = start + _PAIRS_AT_ONCE
+        inputs = {
+            "user_index": tf.constant(pairs.user_index[start:stop]),
+            "movie_index": tf.constant(pairs.movie_index[start:stop]),
         }
-    ).batch(batch_size)
+        batches.append(head(inputs).numpy())
+    return np.concatenate(batches)
 
 
-def _with_vectors(
-    ratings: tf.data.Dataset, users: npt.NDArray[np.float32], movies: npt.NDArray[np.float32]
-) -> tf.data.Dataset:
-    user_table, movie_table = tf.constant(users), tf.constant(movies)
-    return ratings.map(
-        lambda batch: {
-            **batch,
-            "user_vector": tf.gather(user_table, batch["user_index"]),
-            "movie_vector": tf.gather(movie_table, batch["movie_index"]),
+def _owners_in_turn(users: History, movies: History, steps: int, seed: int) -> tf.data.Dataset:
+    """Endless epochs of `steps` batches, each of which takes its share of the users and of the movies."""
+    sides = {"users": users, "movies": movies}
+    tables = {name: RaggedHistory(history) for name, history in sides.items()}
+
+    def epoch(number: tf.Tensor) -> tf.data.Dataset:
+        orders = {
+            name: tf.random.experimental.stateless_shuffle(
+                tf.range(history.n_users), seed=tf.stack([tf.constant(seed, tf.int64), number])
+            )
+            for name, history in sides.items()
         }
-    ).prefetch(tf.data.AUTOTUNE)
+
+        def batch(step: tf.Tensor) -> dict[str, Batch]:
+            shares = {
+                name: order[
+                    tf.size(order, tf.int64) * step // steps : tf.size(order, tf.int64) * (step + 1) // steps
+                ]
+                for name, order in orders.items()
+            }
+            return {name: tables[name].users(owners) for name, owners in shares.items()}
+
+        return tf.data.Dataset.range(steps).map(
+            batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+        )
+
+    return tf.data.Dataset.counter().flat_map(epoch).prefetch(tf.data.AUTOTUNE)

@@ -3,17 +3,24 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from recommender.evaluation.evaluator import dot_product, evaluate_ranking
 from recommender.features.input import rating_batches, user_batches
+from recommender.features.shard import ONE_WORKER, Shard
 from recommender.features.transformed_examples import History, Interactions, Part, TransformedExamples
 from recommender.models.two_tower import TwoTowerModel
-from recommender.training.callbacks import BestWeights, Progress, StopOnNaN, Validation
+from recommender.training.callbacks import BestWeights, OnAveragedWeights, Progress, StopOnNaN, Validation
+from recommender.training.checkpoint import Checkpoint
 from recommender.training.configuration import TrainerConfig
-from recommender.training.report import EpochLogs, epoch_logs
+from recommender.training.optimizer import make_optimizer
+from recommender.training.precision import computes_in_half, layers_in_half
+from recommender.training.report import EpochLogs
+from recommender.training.strategy import shared_out
 
 
 @dataclass(frozen=True)
@@ -21,10 +28,10 @@ class FittedRetrieval:
     """The fitted towers.
 
     Attributes:
-        model: With the weights of the best epoch.
+        model: With the weights of the best epoch, float32, on one device.
         epochs: How many epochs it was best after.
         curves: The logs of each epoch.
-        seconds: How long the fit took.
+        seconds: How long the fit took, since it was last started.
     """
 
     model: TwoTowerModel
@@ -42,6 +49,9 @@ def fit_retrieval(
     validation: Interactions,
     epochs: int,
     more: list[tf.keras.callbacks.Callback],
+    *,
+    strategy: tf.distribute.Strategy | None = None,
+    checkpoints: Path | None = None,
 ) -> FittedRetrieval:
     """Fit the two towers.
 
@@ -54,47 +64,112 @@ def fit_retrieval(
         validation: What stopping is chosen by; without ratings, training goes through all its epochs.
         epochs: Most epochs.
         more: Further callbacks.
+        strategy: Which devices train; one if not given.
+        checkpoints: Folder of this fit alone, in which it keeps its state after each epoch and from which it
+            continues; nothing is kept without one.
     """
     # Seeded anew, so that a fit gives the same result whatever ran before it.
     tf.keras.utils.set_random_seed(seed)
-    history = History.of(train, examples.n_users)
+    strategy = strategy or tf.distribute.get_strategy()
     counts = np.bincount(train.movie_index, minlength=examples.n_movies)
-    model = TwoTowerModel(config.model, examples, counts)
-    model.compile(optimizer=_optimizer(config))
-    if config.model.loss == "full_softmax":
-        batches = user_batches(examples, parts, config.batch_size, config.input, seed)
-    else:
-        batches = rating_batches(examples, parts, config.batch_size, config.input, seed)
-    best = BestWeights("val_ndcg@10", "max", config.patience)
-    callbacks: list[tf.keras.callbacks.Callback] = [StopOnNaN()]
-    if len(validation):
-        relevant = History.of(validation, examples.n_users)
-        callbacks += [Validation(lambda: _validation_metrics(model, history, relevant)), best]
-    label = "retrieval" if len(validation) else "retrieval, on everything"
+    half = computes_in_half(config.mixed_precision)
+    with strategy.scope(), layers_in_half(half):
+        model = TwoTowerModel(config.model, examples, counts, seed)
+
+    def batches(shard: Shard, first_epoch: int = 0) -> tf.data.Dataset:
+        read = user_batches if model.reads == "users" else rating_batches
+        return read(examples, parts, config.batch_size, config.input, seed, shard, first_epoch=first_epoch)
+
+    best = BestWeights("val_ndcg@10", "max", config.patience) if len(validation) else None
+    checkpoint = Checkpoint(checkpoints, epochs, best)
+    shared, steps = shared_out(lambda shard: batches(shard, checkpoint.done), strategy)
+    with strategy.scope():
+        model.compile(optimizer=make_optimizer(config, steps, strategy.num_replicas_in_sync))
+        if checkpoint.done:
+            _make_variables(model, batches(ONE_WORKER))
+            checkpoint.restore(model)
+    result = model
+    if half or strategy.num_replicas_in_sync > 1:
+        result = TwoTowerModel(config.model, examples, counts, seed)
+        result.compute_loss(next(iter(batches(ONE_WORKER))))
+
+    chosen_by: list[tf.keras.callbacks.Callback] = []
+    if best is not None:
+        judge = _Judge(train, validation, examples.n_users, config.validation_users, seed)
+
+        def validate() -> dict[str, float]:
+            _take_weights(result, model)
+            return judge(result)
+
+        chosen_by = [Validation(validate), best]
+        if config.weight_average:
+            chosen_by = [OnAveragedWeights(chosen_by)]
+    label = "retrieval" if best is not None else "retrieval, on everything"
     began = time.perf_counter()
-    fitted = model.fit(
-        batches, epochs=epochs, verbose=0, callbacks=[*callbacks, *more, Progress(label, epochs, len(train))]
-    )
-    chosen = best.epochs if len(validation) else epochs
-    return FittedRetrieval(model, chosen, epoch_logs(fitted.history), time.perf_counter() - began)
-
-
-def _validation_metrics(model: TwoTowerModel, history: History, relevant: History) -> dict[str, float]:
-    movies = model.movie_vectors()
-    quality = evaluate_ranking(
-        dot_product(model.user_vectors(history), movies),
-        seen=history,
-        relevant=relevant,
-        n_movies=len(movies),
-        ks=(10,),
-        intervals=False,
-    )
-    return {f"val_{name}": quality.means[name] for name in ("ndcg@10", "recall@10", "coverage@10")}
-
-
-def _optimizer(config: TrainerConfig) -> tf.keras.optimizers.Optimizer:
-    if config.weight_decay:
-        return tf.keras.optimizers.AdamW(
-            config.learning_rate, weight_decay=config.weight_decay, global_clipnorm=config.clip_norm
+    if not checkpoint.finished:
+        model.fit(
+            shared,
+            steps_per_epoch=steps,
+            initial_epoch=checkpoint.done,
+            epochs=epochs,
+            verbose=0,
+            callbacks=[StopOnNaN(), *chosen_by, *more, Progress(label, epochs, len(train)), checkpoint],
         )
-    return tf.keras.optimizers.Adam(config.learning_rate, global_clipnorm=config.clip_norm)
+    _take_weights(result, model)
+    chosen = best.epochs if best is not None else epochs
+    return FittedRetrieval(result, chosen, checkpoint.curves, time.perf_counter() - began)
+
+
+def _make_variables(model: TwoTowerModel, batches: tf.data.Dataset) -> None:
+    """Make the variables that the first step would make."""
+    model.compute_loss(next(iter(batches)))
+    model.optimizer.build(model.trainable_variables)
+
+
+def _take_weights(result: TwoTowerModel, model: TwoTowerModel) -> None:
+    if result is not model:
+        result.set_weights(model.get_weights())
+
+
+class _Judge:
+    """Judges a model on the validation ratings of some users.
+
+    Args:
+        train: What users are known by.
+        validation: What is predicted.
+        n_users: All users.
+        most_users: How many of those with validation ratings are looked at.
+        seed: Of the choice.
+    """
+
+    def __init__(
+        self, train: Interactions, validation: Interactions, n_users: int, most_users: int, seed: int
+    ) -> None:
+        self._history = History.of(train, n_users)
+        users = np.unique(validation.user_index)
+        if len(users) > most_users:
+            users = np.sort(np.random.default_rng(seed).choice(users, most_users, replace=False))
+        self._users = users
+        self._seen = _of_users(train, users)
+        self._relevant = _of_users(validation, users)
+
+    def __call__(self, model: TwoTowerModel) -> dict[str, float]:
+        """Such as `{"val_ndcg@10": 0.2}`."""
+        movies = model.movie_vectors()
+        quality = evaluate_ranking(
+            dot_product(model.user_vectors(self._history)[self._users], movies),
+            seen=self._seen,
+            relevant=self._relevant,
+            n_movies=len(movies),
+            ks=(10,),
+            intervals=False,
+        )
+        return {f"val_{name}": quality.means[name] for name in ("ndcg@10", "recall@10", "coverage@10")}
+
+
+def _of_users(ratings: Interactions, users: npt.NDArray[np.int32]) -> History:
+    """The histories of some users, one row each, in their order."""
+    keep = np.isin(ratings.user_index, users)
+    rows = np.searchsorted(users, ratings.user_index[keep]).astype(np.int32)
+    kept = Interactions(rows, ratings.movie_index[keep], ratings.rating[keep], ratings.timestamp[keep])
+    return History.of(kept, len(users))

@@ -7,14 +7,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+import pyarrow.parquet as pq
 import tensorflow as tf
 
+from recommender.data.columns import Columns
 from recommender.data.splits import SplitManifest
 from recommender.features.transformed_examples import TransformedExamples
 from recommender.training.configuration import Tracking, TrainerConfig
 from recommender.training.report import TrainingReport
 
 logger = logging.getLogger(__name__)
+
+SAVED_MODELS = ("user_tower", "movie_tower", "ranker")
+"""Folders of a trained model that MLflow gets, each as a model with its signature."""
 
 
 class TrackedRun:
@@ -23,20 +30,47 @@ class TrackedRun:
     Args:
         run_id: MLflow's id of the run, or nothing where MLflow is not configured.
         tensorboard: Folder of this run's TensorBoard logs, or nothing.
+        profile: Whether TensorBoard gets a profile.
     """
 
-    def __init__(self, run_id: str | None, tensorboard: Path | None) -> None:
+    def __init__(self, run_id: str | None, tensorboard: Path | None, profile: bool = False) -> None:
         self.run_id = run_id
-        self._tensorboard = tensorboard
+        self._tensorboard, self._profile = tensorboard, profile
 
     def callbacks(self) -> list[tf.keras.callbacks.Callback]:
-        """Keras callbacks that report each epoch."""
+        """Keras callbacks that report each epoch: curves, histograms of weights, and the profile."""
         if self._tensorboard is None:
             return []
-        return [tf.keras.callbacks.TensorBoard(str(self._tensorboard), histogram_freq=0, write_graph=False)]
+        return [
+            tf.keras.callbacks.TensorBoard(
+                str(self._tensorboard),
+                histogram_freq=1,
+                write_graph=False,
+                # The first steps trace and warm up.
+                profile_batch=(5, 15) if self._profile else 0,
+            )
+        ]
 
-    def finish(self, report: TrainingReport, files: list[Path]) -> None:
-        """Report curves, the best validation metrics and files to MLflow."""
+    def finish(
+        self,
+        report: TrainingReport,
+        files: list[Path],
+        model: Path,
+        examples: TransformedExamples,
+        movies: npt.NDArray[np.float32],
+    ) -> None:
+        """Report what is known at the end.
+
+        Args:
+            report: Gives curves and the best validation metrics.
+            files: Kept with MLflow's run.
+            model: Folder of the trained model.
+            examples: Titles and genres of the movies.
+            movies: float32 [movies, dimension], the movie vectors for TensorBoard's projector.
+        """
+        if self._tensorboard is not None:
+            _write_hyperparameters(self._tensorboard, report)
+            _write_projector(self._tensorboard, examples, movies)
         if self.run_id is None:
             return
         import mlflow
@@ -58,6 +92,75 @@ class TrackedRun:
         client.log_batch(self.run_id, metrics=best)
         for file in files:
             client.log_artifact(self.run_id, str(file))
+        for name in SAVED_MODELS:
+            if (model / name).is_dir():
+                _log_model(name, model / name)
+
+
+def _log_model(name: str, folder: Path) -> None:
+    """Give MLflow a SavedModel, with the signature that it has anyway."""
+    import mlflow
+    from mlflow.types import Schema, TensorSpec
+
+    signature = tf.saved_model.load(str(folder)).signatures["serving_default"]
+
+    def schema(specs: dict[str, tf.TensorSpec]) -> Schema:
+        return Schema(
+            [
+                TensorSpec(
+                    np.dtype(spec.dtype.as_numpy_dtype), [-1 if n is None else n for n in spec.shape], name
+                )
+                for name, spec in sorted(specs.items())
+            ]
+        )
+
+    mlflow.pyfunc.log_model(
+        name=name,
+        python_model=str(Path(__file__).with_name("tracked_model.py")),
+        artifacts={"saved_model": str(folder)},
+        signature=mlflow.models.ModelSignature(
+            inputs=schema(signature.structured_input_signature[1]),
+            outputs=schema(signature.structured_outputs),
+        ),
+        pip_requirements=[f"tensorflow=={tf.__version__}", f"numpy=={np.__version__}"],
+    )
+
+
+def _write_hyperparameters(folder: Path, report: TrainingReport) -> None:
+    """The row of this run in TensorBoard's table of hyperparameters."""
+    from tensorboard.plugins.hparams import api as hparams
+
+    values = {"seed": report.seed, **_flat(report.config.model_dump(mode="json"))}
+    with tf.summary.create_file_writer(str(folder)).as_default():
+        plain = {
+            name: value if isinstance(value, bool | int | float | str) else str(value)
+            for name, value in values.items()
+        }
+        hparams.hparams(plain, trial_id=folder.name)
+        for name, value in report.validation.items():
+            tf.summary.scalar(f"best/{name}", value, step=0)
+
+
+def _write_projector(folder: Path, examples: TransformedExamples, movies: npt.NDArray[np.float32]) -> None:
+    """The movie vectors for TensorBoard's projector, each with title and genres."""
+    from tensorboard.plugins import projector
+
+    folder.mkdir(parents=True, exist_ok=True)
+    table = pq.read_table(examples.folder / "movies.parquet").sort_by(Columns.MOVIE_ID)
+    assert np.array_equal(table.column(Columns.MOVIE_ID).to_numpy(), examples.movie_ids)
+    titles = table.column("title").to_pylist()
+    genres = table.column("genres").to_pylist()
+    lines = ["title\tgenres"]
+    lines += [
+        " ".join((title or "").split()) + "\t" + "|".join(names or ())
+        for title, names in zip(titles, genres, strict=True)
+    ]
+    (folder / "movies.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    variables = tf.train.Checkpoint(movies=tf.Variable(movies))
+    checkpoint = variables.write(str(folder / "movies.ckpt"))
+    config = projector.ProjectorConfig(model_checkpoint_path=Path(checkpoint).name)
+    config.embeddings.add(tensor_name="movies/.ATTRIBUTES/VARIABLE_VALUE", metadata_path="movies.tsv")
+    projector.visualize_embeddings(str(folder), config)
 
 
 @contextmanager
@@ -75,7 +178,8 @@ def tracked(
         examples: Its split manifest is kept with the run.
     """
     if tracking.mlflow_uri is None:
-        yield TrackedRun(None, Path(tracking.tensorboard) if tracking.tensorboard else None)
+        folder = Path(tracking.tensorboard) if tracking.tensorboard else None
+        yield TrackedRun(None, folder, tracking.profile)
         return
     # MLflow would report its usage to its makers; whoever wants that sets the variable to false.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -92,7 +196,7 @@ def tracked(
         if manifest.is_file():
             mlflow.log_artifact(str(manifest))
         folder = Path(tracking.tensorboard) / run.info.run_id if tracking.tensorboard else None
-        yield TrackedRun(run.info.run_id, folder)
+        yield TrackedRun(run.info.run_id, folder, tracking.profile)
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

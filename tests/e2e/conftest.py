@@ -12,7 +12,7 @@ SMALL = (
     "trainer.batch_size=32",
     "trainer.model.dimension=16",
     "trainer.ranking.epochs=2",
-    "evaluator.minimum_over_most_popular={}",
+    "evaluator.minimum_over={}",
 )
 """Overrides under which the made-up ratings are trained on in seconds."""
 
@@ -36,8 +36,10 @@ def run_small(root: Path, ratings: Path, *overrides: str) -> subprocess.Complete
 
 def start_small(root: Path, ratings: Path) -> subprocess.Popen[str]:
     """Start the pipeline on a folder of ratings in a process group of its own, as a shell does."""
+    # Tests that run in the background ignore Ctrl-C, and what they start would inherit that.
+    heeding = ("env", "--default-signal=INT")
     return subprocess.Popen(
-        [sys.executable, "-m", "pipelines", *_small(root, ratings, ())],
+        [*heeding, sys.executable, "-m", "pipelines", *_small(root, ratings, ())],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

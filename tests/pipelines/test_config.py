@@ -71,7 +71,7 @@ def test_an_empty_file_is_all_defaults(yaml_file):
         ("evaluator: {ks: [5]}", ["evaluator.minimum.ndcg@10=0.4"], r"evaluator: .*minimum asks for ndcg@10"),
         ("evaluator: {minimum: {ndgc@10: 0.4}}", [], r"asks for ndgc@10, which is not measured"),
         ("evaluator: {ks: [0]}", [], r"evaluator\.ks\.0: .*got 0"),
-        ("tuner: {space: {batch_size: []}}", [], r"tuner\.space\.batch_size: .*got \[\]"),
+        ("tuner: {space: {batch_size: []}}", [], r"tuner\.space\.batch_size\.values: .*got \[\]"),
         ("trainer: {learning_rate: .inf}", [], r"trainer\.learning_rate"),
         ("run: {seed: 2001-01-01}", [], r"mine\.yaml"),
     ],

@@ -44,16 +44,17 @@ def split(ratings_arrow):
             for row in answer
         }
 
-    run.tickets = lambda rows, seed: _tickets(engines[1], ratings_arrow(rows), seed)
+    run.tickets = lambda rows, seed, within="user": _tickets(engines[1], ratings_arrow(rows), seed, within)
     yield run
     for engine in engines.values():
         engine.disconnect()
 
 
-def _tickets(engine, table, seed):
+def _tickets(engine, table, seed, within="user"):
     engine.con.register("ratings", table)
     rows = engine.table("ratings")
-    drawn = rows.select("user_id", "movie_id", ticket=ticket(rows.user_id, rows.movie_id, seed))
+    pair = (rows.user_id, rows.movie_id) if within == "user" else (rows.movie_id, rows.user_id)
+    drawn = rows.select("user_id", "movie_id", ticket=ticket(*pair, seed))
     return {(row["user_id"], row["movie_id"]): row["ticket"] for row in drawn.to_pyarrow().to_pylist()}
 
 
@@ -62,9 +63,13 @@ def half_up(count, share):
 
 
 def within_users(rows, test, validation, key):
+    return within(0, rows, test, validation, key)
+
+
+def within(owner, rows, test, validation, key):
     expected = {}
-    for user in {row[0] for row in rows}:
-        own = sorted((row for row in rows if row[0] == user), key=key)
+    for one in {row[owner] for row in rows}:
+        own = sorted((row for row in rows if row[owner] == one), key=key)
         n_test = min(half_up(len(own), test), len(own) - 1)
         n_validation = min(half_up(len(own) - n_test, validation), len(own) - n_test - 1)
         n_train = len(own) - n_test - n_validation
@@ -81,6 +86,17 @@ def test_a_random_split_is_the_one_that_the_tickets_draw(split, rows, test, vali
     parts = split(rows, SplitConfig(test_size=test, validation_size=validation), seed)
 
     assert parts == within_users(rows, test, validation, key=lambda row: tickets[row[:2]])
+
+
+@settings(max_examples=25, deadline=None)
+@given(rows=rating_rows(), test=SIZES, validation=SIZES, seed=st.integers(0, 5))
+def test_a_random_split_within_movies_takes_the_share_of_each_movie(split, rows, test, validation, seed):
+    tickets = split.tickets(rows, seed, within="movie")
+    config = SplitConfig(within="movie", test_size=test, validation_size=validation)
+
+    parts = split(rows, config, seed)
+
+    assert parts == within(1, rows, test, validation, key=lambda row: tickets[row[:2]])
 
 
 @settings(max_examples=25, deadline=None)
@@ -151,6 +167,15 @@ def test_sizes_within_a_user_are_exact(split):
     for user in range(1, 201):
         own = Counter(part for row, part in parts.items() if row[0] == user)
         assert own == {"test": 4, "validation": 2, "train": 14}
+
+
+def test_sizes_within_a_movie_are_exact(split):
+    parts = split(ROWS, SplitConfig(within="movie", test_size=0.25), 42)
+
+    # 200 ratings: 50 for the test; a tenth of the other 150 for validation; 135 to train on.
+    for movie in range(1, 21):
+        own = Counter(part for row, part in parts.items() if row[1] == movie)
+        assert own == {"test": 50, "validation": 15, "train": 135}
 
 
 def test_threads_and_the_order_of_rows_do_not_change_the_split_and_a_seed_does(split):

@@ -2,6 +2,7 @@
 
 import random
 import shutil
+from typing import get_args
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -9,7 +10,7 @@ import pytest
 
 from recommender.data.engine import EngineConfig, open_engine, write_parquet
 from recommender.data.split_ratings import split_ratings
-from recommender.data.splits import SplitConfig
+from recommender.data.splits import SplitConfig, Strategy
 
 pytest.importorskip("pyspark", reason="pyspark is not installed")
 pytestmark = [
@@ -48,14 +49,21 @@ def ratings_file(ratings_arrow, tmp_path_factory):
     return file
 
 
-@pytest.mark.parametrize("strategy", ["random", "time_user", "time_global", "leave_last_out", "provided"])
-def test_the_same_rows_are_in_the_same_part(engines, ratings_file, strategy, tmp_path):
+@pytest.mark.parametrize(
+    "config",
+    [
+        *(SplitConfig(strategy=strategy) for strategy in get_args(Strategy)),
+        SplitConfig(within="movie"),
+    ],
+    ids=lambda config: f"{config.strategy} within {config.within}",
+)
+def test_the_same_rows_are_in_the_same_part(engines, ratings_file, config, tmp_path):
     written = []
     for engine in engines:
         ratings = engine.read_parquet(str(ratings_file))
-        if strategy != "provided":
+        if config.strategy != "provided":
             ratings = ratings.drop("part")
-        rows = split_ratings(ratings, SplitConfig(strategy=strategy), 42)
+        rows = split_ratings(ratings, config, 42)
         file = tmp_path / f"{engine.name}.parquet"
         write_parquet(engine, rows, file, ["user_id", "movie_id"])
         written.append(pq.read_table(file))

@@ -31,6 +31,7 @@ def test_the_fingerprint_depends_on_values_and_not_on_how_they_are_stored(rating
         {"k_core": 0},
         {"k_core": 2.5},
         {"strategy": "x"},
+        {"strategy": "time_user", "within": "movie"},
     ],
 )
 def test_a_split_that_cannot_be_is_refused(bad):

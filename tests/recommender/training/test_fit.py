@@ -5,6 +5,7 @@ import json
 import mlflow
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from recommender.data.splits import SplitConfig
 from recommender.errors import TrainingError
@@ -100,7 +101,7 @@ def test_train_writes_the_model_and_tells_mlflow_and_tensorboard(transformed, tm
         mlflow_artifacts=(tmp_path / "artifacts").as_uri(),
         tensorboard=str(tmp_path / "logs"),
     )
-    train(transformed, QUICK, 5, tracking, tmp_path / "model")
+    fitted = train(transformed, QUICK, 5, tracking, tmp_path / "model")
 
     report = TrainingReport.read(tmp_path / "model")
     assert report.config == QUICK
@@ -112,9 +113,24 @@ def test_train_writes_the_model_and_tells_mlflow_and_tensorboard(transformed, tm
     curve = client.get_metric_history(report.mlflow_run_id, "retrieval/val_ndcg_at_10")
     assert [point.value for point in curve] == pytest.approx(report.curves["retrieval"]["val_ndcg@10"])
     kept = {file.name for file in (tmp_path / "artifacts").rglob("*.json")}
-    assert kept == {"split.json", "training.json"}
+    assert {"split.json", "training.json"} <= kept
     assert not (tmp_path / "mlruns").exists()
-    assert list((tmp_path / "logs" / report.mlflow_run_id).rglob("events.out.tfevents.*"))
+    assert not list((tmp_path / "artifacts").rglob("*.pkl"))
+    for logged in client.search_logged_models([run.info.experiment_id]):
+        if logged.name == "movie_tower":
+            served = mlflow.pyfunc.load_model(f"models:/{logged.model_id}")
+    numbers, genres = transformed.movie_numbers, transformed.movie_genres
+    inputs = {"movie_id": transformed.movie_ids, "movie_numbers": numbers, "movie_genres": genres}
+    answer = served.predict(inputs)
+    np.testing.assert_allclose(answer["embedding"], fitted.two_tower.movie_vectors(), atol=1e-5)
+
+    logs = tmp_path / "logs" / report.mlflow_run_id
+    assert list(logs.rglob("events.out.tfevents.*"))
+    titles = (logs / "movies.tsv").read_text(encoding="utf-8").splitlines()
+    assert titles[0] == "title\tgenres"
+    assert len(titles) == 1 + transformed.n_movies
+    projected = tf.train.load_variable(str(logs / "movies.ckpt"), "movies/.ATTRIBUTES/VARIABLE_VALUE")
+    np.testing.assert_array_equal(projected, fitted.two_tower.movie_vectors())
 
 
 def test_with_no_test_part_there_is_nothing_to_be_judged_by(examples_folder, tmp_path):
@@ -130,7 +146,7 @@ def test_with_no_test_part_there_is_nothing_to_be_judged_by(examples_folder, tmp
 
 def test_a_model_that_misses_a_threshold_is_not_blessed(transformed, tmp_path):
     train(transformed, QUICK, 5, Tracking(), tmp_path / "model")
-    demanding = EvaluatorConfig(minimum={"ndcg@10": 0.99}, minimum_over_most_popular={})
+    demanding = EvaluatorConfig(minimum={"ndcg@10": 0.99}, minimum_over={})
     evaluation = evaluate(transformed, tmp_path / "model", demanding, seed=0)
     verdict = bless(evaluation, demanding)
     assert not verdict.blessed

@@ -19,7 +19,7 @@ class FullSoftmax(tf.keras.layers.Layer, tfrs.tasks.Task):
     """
 
     def __init__(self, temperature: float, name: str = "full_softmax") -> None:
-        super().__init__(name=name)
+        super().__init__(name=name, dtype="float32")
         self._temperature = temperature
 
     def call(

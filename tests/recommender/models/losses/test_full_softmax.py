@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
-from recommender.models.full_softmax import FullSoftmax
+from recommender.models.losses.full_softmax import FullSoftmax
 
 USERS = tf.constant([[1.0, 0.0], [0.0, 1.0]])
 MOVIES = tf.constant([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]])

@@ -1,0 +1,214 @@
+"""How much one movie speaks for another, and a user's whole history for a candidate."""
+
+import logging
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, Self
+from zipfile import BadZipFile
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+from scipy import linalg, sparse
+
+from recommender.configuration import Configuration
+from recommender.errors import DataError
+from recommender.evaluation.baselines.rating_matrix import common_users
+from recommender.features.transformed_examples import History
+
+logger = logging.getLogger(__name__)
+
+_BLOCK_ELEMENTS: Final = 2**24
+"""Scores held at a time: 64 MiB as float32."""
+_PAIR_BYTES: Final = 8
+"""The Gram matrix and what becomes its inverse, float32."""
+_GIGABYTE: Final = 1e9
+
+
+class NeighboursConfig(Configuration):
+    """How strongly movies speak for one another."""
+
+    piece_length: int | None = Field(default=40, ge=2)
+    """Histories are cut into pieces of this many ratings in the order of time, because what somebody rates
+    together belongs together more than what they rate years apart. Left whole if not given."""
+    by_rating: bool = False
+    """Whether a rating counts as much as it is high; otherwise each counts once."""
+    regularization: float = Field(default=200.0, gt=0)
+    """Of EASE; larger trusts movies with many ratings more."""
+    kept: int = Field(default=500, ge=1)
+    """Neighbours kept of each movie: those with the largest weights, positive or negative."""
+    memory_gb: float = Field(default=2.0, gt=0)
+    """Most gigabytes that the weights may take while they are computed, 8 bytes a pair of movies: 2 are
+    enough for the 15,800 movies with most ratings. Rarer movies get no neighbours."""
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """The movies that each movie speaks for, as compressed sparse rows.
+
+    Attributes:
+        row_splits: int64 [movies + 1], where each movie's neighbours begin and end.
+        movie_index: int32 [neighbours], the movie that is spoken for.
+        weight: float32 [neighbours], how strongly; negative speaks against it.
+        by_rating: Whether a rating counts as much as it is high.
+    """
+
+    row_splits: npt.NDArray[np.int64]
+    movie_index: npt.NDArray[np.int32]
+    weight: npt.NDArray[np.float32]
+    by_rating: bool = False
+
+    @property
+    def n_movies(self) -> int:
+        """Movies, with or without neighbours."""
+        return len(self.row_splits) - 1
+
+    @cached_property
+    def _matrix(self) -> Any:
+        return sparse.csr_array(
+            (self.weight, self.movie_index, self.row_splits), shape=(self.n_movies, self.n_movies)
+        )
+
+    def evidence(
+        self,
+        history: History,
+        candidates: npt.NDArray[np.int64],
+        value: npt.NDArray[np.float32] | None = None,
+    ) -> npt.NDArray[np.float32]:
+        """Sum, for each candidate, the weights from the movies that its user has rated.
+
+        Args:
+            history: What each user has rated, one row a user.
+            candidates: int64 [users, candidates], movie positions; -1 for an empty place.
+            value: float32 [ratings], what each rating counts; by `by_rating` if not given.
+
+        Returns:
+            float32 [users, candidates]; 0 in an empty place.
+        """
+        rated = _matrix_of(
+            history, self.n_movies, _counts(history, self.by_rating) if value is None else value
+        )
+        evidence = np.empty(candidates.shape, np.float32)
+        block = max(1, _BLOCK_ELEMENTS // self.n_movies)
+        for start in range(0, history.n_users, block):
+            stop = min(start + block, history.n_users)
+            every = (rated[start:stop] @ self._matrix).toarray()
+            evidence[start:stop] = np.take_along_axis(every, np.maximum(candidates[start:stop], 0), axis=1)
+        evidence[candidates < 0] = 0.0
+        return evidence
+
+    def save(self, file: Path) -> None:
+        """Write the arrays as they are, in NumPy's npz format."""
+        np.savez(
+            file,
+            row_splits=self.row_splits,
+            movie_index=self.movie_index,
+            weight=self.weight,
+            by_rating=np.array(self.by_rating),
+        )
+
+    @classmethod
+    def load(cls, file: Path) -> Self:
+        """Read what `save` has written.
+
+        Raises:
+            DataError: the file is missing or holds something else.
+        """
+        try:
+            with np.load(file, allow_pickle=False) as arrays:
+                return cls(
+                    arrays["row_splits"], arrays["movie_index"], arrays["weight"], bool(arrays["by_rating"])
+                )
+        except (OSError, ValueError, KeyError, BadZipFile) as error:
+            raise DataError(f"{file} holds no neighbours ({error}): run the Trainer step again.") from error
+
+
+def fit_neighbours(history: History, n_movies: int, config: NeighboursConfig) -> Neighbours:
+    """Learn from the histories of all users which movies speak for which, by EASE.
+
+    Steck, "Embarrassingly Shallow Autoencoders" (WWW 2019), with each piece of a history as a user: with the
+    Gram matrix ``G = X'X + regularization * I`` and ``P = inverse(G)``, movie `i` speaks for movie `j` with
+    the weight ``-P[i, j] / P[j, j]``. Only the movies with most ratings take part, as many as `memory_gb` has
+    room for.
+
+    Args:
+        history: What each user has rated, oldest first. Nothing that is to be predicted may be in it.
+        n_movies: Movies in the catalogue.
+        config: How.
+    """
+    counts = np.bincount(history.movie_index, minlength=n_movies)
+    most = int((config.memory_gb * _GIGABYTE / _PAIR_BYTES) ** 0.5)
+    chosen = np.sort(np.argsort(-counts, kind="stable")[: min(most, np.count_nonzero(counts))])
+    if len(chosen) < np.count_nonzero(counts):
+        logger.info(
+            "neighbours of the %s movies with most ratings, of %s: memory_gb is %g",
+            f"{len(chosen):,}",
+            f"{n_movies:,}",
+            config.memory_gb,
+        )
+    pieces = _pieces(_only(history, chosen, n_movies), config.piece_length)
+    counted = _counts(pieces, config.by_rating)
+    rated = _matrix_of(pieces, len(chosen), counted / max(counted.max(initial=0), 1))
+    weights = _weights(rated, config.regularization)
+
+    kept = min(config.kept, len(chosen))
+    nearest = np.empty((len(chosen), kept), np.int32)
+    block = max(1, _BLOCK_ELEMENTS // max(1, len(chosen)))
+    for start in range(0, len(chosen), block):
+        strength = np.abs(weights[start : start + block])
+        places = np.argpartition(strength, strength.shape[1] - kept, axis=1)[:, strength.shape[1] - kept :]
+        nearest[start : start + block] = np.sort(places, axis=1)
+    lengths = np.zeros(n_movies, np.int64)
+    lengths[chosen] = kept
+    return Neighbours(
+        row_splits=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        movie_index=chosen[nearest].ravel().astype(np.int32),
+        weight=np.take_along_axis(weights, nearest, axis=1).ravel(),
+        by_rating=config.by_rating,
+    )
+
+
+def _counts(history: History, by_rating: bool) -> npt.NDArray[np.float32]:
+    return history.rating if by_rating else np.ones_like(history.rating)
+
+
+def _matrix_of(history: History, n_movies: int, values: npt.NDArray[np.float32]) -> Any:
+    return sparse.csr_array(
+        (values, history.movie_index, history.row_splits), shape=(history.n_users, n_movies)
+    )
+
+
+def _weights(rated: Any, regularization: float) -> npt.NDArray[np.float32]:
+    """EASE's weights, float32 [movies, movies], from the rated movie to the one that it speaks for."""
+    matrix = np.empty((rated.shape[1], rated.shape[1]), np.float32)
+    for start, stop, common in common_users(rated):
+        matrix[start:stop] = common
+    matrix[np.diag_indices_from(matrix)] += np.float32(regularization)
+    inverse: npt.NDArray[np.float32] = linalg.inv(
+        matrix, overwrite_a=True, check_finite=False, assume_a="pos"
+    )
+    del matrix
+    inverse /= -np.diag(inverse)
+    np.fill_diagonal(inverse, 0.0)
+    return inverse
+
+
+def _only(history: History, chosen: npt.NDArray[np.int64], n_movies: int) -> History:
+    """The ratings of some movies, which are numbered anew in their order."""
+    position = np.full(n_movies, -1, np.int32)
+    position[chosen] = np.arange(len(chosen))
+    movie_index = position[history.movie_index]
+    keep = movie_index >= 0
+    before = np.concatenate([[0], np.cumsum(keep)])
+    return History(before[history.row_splits], movie_index[keep], history.rating[keep])
+
+
+def _pieces(history: History, length: int | None) -> History:
+    """The same ratings with every history cut into pieces, each a row of its own."""
+    if length is None:
+        return history
+    place = np.arange(len(history.movie_index)) - np.repeat(history.row_splits[:-1], history.lengths)
+    begins = np.flatnonzero(place % length == 0)
+    row_splits = np.append(begins, len(place)).astype(np.int64)
+    return History(row_splits, history.movie_index, history.rating)

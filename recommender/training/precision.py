@@ -1,0 +1,31 @@
+"""Computing in half precision where a GPU is fast at it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import tensorflow as tf
+
+_FIRST_WITH_BFLOAT16 = (8, 0)
+"""Compute capability: Ampere."""
+
+
+def computes_in_half(wanted: bool) -> bool:
+    """Whether layers compute in bfloat16: where it is wanted and all GPUs are fast at it.
+
+    Variables, and so the trained model, stay float32. bfloat16 has the range of float32, so losses need no
+    scaling, as they would with float16.
+    """
+    gpus = tf.config.list_physical_devices("GPU")
+    capabilities = [tf.config.experimental.get_device_details(gpu).get("compute_capability") for gpu in gpus]
+    return wanted and bool(gpus) and all(known and known >= _FIRST_WITH_BFLOAT16 for known in capabilities)
+
+
+@contextmanager
+def layers_in_half(half: bool) -> Iterator[None]:
+    """Layers that are made inside compute in bfloat16."""
+    before = tf.keras.mixed_precision.global_policy()
+    tf.keras.mixed_precision.set_global_policy("mixed_bfloat16" if half else before)
+    try:
+        yield
+    finally:
+        tf.keras.mixed_precision.set_global_policy(before)

@@ -1,0 +1,102 @@
+"""The trials as files: JSON and a table for programs, one HTML page that opens offline for people."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, TypeGuard
+
+import plotly.graph_objects as go
+from jinja2 import Environment, PackageLoader, select_autoescape
+
+from recommender.data.written_whole import written_whole
+from recommender.training.tuning.configuration import Value
+from recommender.training.tuning.trials import Trials, shown
+
+PAGE: Final = "trials.html"
+_TICKS: Final = 5
+_UNUSED: Final = "not used"
+"""Where a line crosses an axis that says nothing about its trial."""
+
+
+def write_report(trials: Trials, folder: Path) -> None:
+    """Write `trials.json`, `trials.csv` and `trials.html`."""
+    templates = Environment(
+        loader=PackageLoader("recommender.training"), autoescape=select_autoescape(default=True)
+    )
+    figure = parallel_coordinates(trials)
+    page = templates.get_template("trials.html.j2").render(
+        trials=trials,
+        ranked=trials.ranked(),
+        shown=shown,
+        plot=figure.to_html(
+            full_html=False,
+            include_plotlyjs=True,
+            div_id="parallel-coordinates",
+            config={"displaylogo": False, "displayModeBar": False, "responsive": True},
+        ),
+    )
+    with written_whole(folder) as finished:
+        trials.write(finished)
+        (finished / PAGE).write_text(page, encoding="utf-8")
+
+
+def parallel_coordinates(trials: Trials) -> go.Figure:
+    """One line for each trial with a score: through what was set, to its epochs and its score."""
+    scored = [trial for trial in trials.trials if trial.score is not None]
+    scores = [trial.score for trial in scored]
+    axes = [_axis(name, [trial.values.get(name) for trial in scored]) for name in trials.names]
+    axes.append(_axis("epochs", [trial.epochs for trial in scored]))
+    axes.append({"label": "NDCG@10", "values": scores, "tickformat": ".3f"})
+    figure = go.Figure(
+        go.Parcoords(
+            dimensions=axes,
+            line={"color": scores, "colorscale": "Viridis", "showscale": True},
+            labelangle=-20,
+            labelside="top",
+        )
+    )
+    figure.update_layout(
+        height=520,
+        margin={"l": 120, "r": 40, "t": 110, "b": 40},
+        font={"family": "system-ui, sans-serif", "size": 12},
+    )
+    return figure
+
+
+def _axis(name: str, values: Sequence[Value | None]) -> dict[str, Any]:
+    given = [value for value in values if value is not None]
+    numbers = sorted({value for value in given if _is_number(value)})
+    if len(numbers) > _TICKS and all(map(_is_number, given)):
+        places, ticks = _places_of_numbers(numbers)
+    else:
+        places = {shown(value): float(place) for place, value in enumerate(_in_order(given))}
+        ticks = dict(places)
+    low, high = min(places.values(), default=0.0), max(places.values(), default=0.0)
+    unused = low - ((high - low) / len(ticks) if high > low else 1.0)
+    if len(given) < len(values):
+        ticks = {_UNUSED: unused, **ticks}
+    return {
+        "label": name.removeprefix("model."),
+        "values": [unused if value is None else places[shown(value)] for value in values],
+        "tickvals": list(ticks.values()),
+        "ticktext": list(ticks),
+    }
+
+
+def _places_of_numbers(numbers: Sequence[float]) -> tuple[dict[str, float], dict[str, float]]:
+    """Where numbers stand, and some marks: by magnitude where they span more than one."""
+    magnitudes = numbers[0] > 0 and numbers[-1] >= 10 * numbers[0]
+    places = {shown(number): math.log10(number) if magnitudes else number for number in numbers}
+    low, high = places[shown(numbers[0])], places[shown(numbers[-1])]
+    marks = [low + (high - low) * part / (_TICKS - 1) for part in range(_TICKS)]
+    return places, {f"{10**mark if magnitudes else mark:.2g}": mark for mark in marks}
+
+
+def _in_order(values: Sequence[Value]) -> list[Value]:
+    """Different values, numbers and lists by size, texts by the alphabet."""
+    different = {shown(value): value for value in values}.values()
+    return sorted(different, key=lambda value: ("" if _is_number(value) else str(type(value)), value))
+
+
+def _is_number(value: Value) -> TypeGuard[float]:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

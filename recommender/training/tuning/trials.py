@@ -1,0 +1,83 @@
+"""What a search tried and what it gave."""
+
+import csv
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import ValidationError
+
+from recommender.configuration import Configuration
+from recommender.errors import DataError
+from recommender.training.tuning.configuration import Value
+
+JSON = "trials.json"
+CSV = "trials.csv"
+
+
+class Trial(Configuration):
+    """One configuration that was tried."""
+
+    name: str
+    """Given in the order of their start."""
+    status: Literal["completed", "failed"]
+    """Whether there is a score."""
+    score: float | None
+    """The best validation NDCG@10."""
+    epochs: int
+    """Most epochs that the trial had."""
+    seconds: float | None
+    """How long it took."""
+    continues: str | None
+    """The trial of fewer epochs that Hyperband chose this configuration from."""
+    values: dict[str, Value]
+    """What was set, by the names of the space."""
+
+
+class Trials(Configuration):
+    """All trials of a search, in the order of their start."""
+
+    algorithm: str
+    """How it searched."""
+    names: tuple[str, ...]
+    """The names of the space."""
+    trials: tuple[Trial, ...]
+    """The trials."""
+
+    def ranked(self) -> list[Trial]:
+        """The best first, those that failed last."""
+        return sorted(self.trials, key=lambda trial: (trial.score is None, -(trial.score or 0.0)))
+
+    def write(self, folder: Path) -> None:
+        """Write `trials.json` and `trials.csv`."""
+        (folder / JSON).write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        with (folder / CSV).open("w", encoding="utf-8", newline="") as file:
+            table = csv.writer(file)
+            table.writerow(["trial", "status", "val_ndcg@10", "epochs", "seconds", "continues", *self.names])
+            for trial in self.trials:
+                numbers = [trial.score, trial.epochs, trial.seconds, trial.continues]
+                values = [shown(trial.values.get(name)) for name in self.names]
+                table.writerow([trial.name, trial.status, *numbers, *values])
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read `trials.json`.
+
+        Raises:
+            DataError: the file is missing or holds something else.
+        """
+        file = folder / JSON
+        try:
+            return cls.model_validate_json(file.read_bytes())
+        except (OSError, ValidationError) as error:
+            raise DataError(f"{file} holds no trials ({error}): run `marquee tune` again.") from error
+
+
+def shown(value: Value | None) -> str:
+    """A value as a person reads it, as in YAML; nothing for none."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(str, value))}]"
+    return str(value)

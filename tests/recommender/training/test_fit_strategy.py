@@ -1,0 +1,103 @@
+"""Training on several devices and by several processes: each its share, the same weights everywhere."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recommender.models.configuration import TwoTowerConfig
+from recommender.training.configuration import RankingTrainingConfig, TrainerConfig
+from recommender.training.report import TrainingReport
+
+REPOSITORY = Path(__file__).parents[3]
+
+WORKER = """
+import sys
+from pathlib import Path
+import recommender
+import tensorflow as tf
+from recommender.features.transformed_examples import TransformedExamples
+from recommender.training.configuration import Tracking, TrainerConfig
+from recommender.training.fit import train
+import numpy as np
+
+folder, config, output = sys.argv[1:]
+config = TrainerConfig.model_validate_json(config)
+if config.strategy == "mirrored":
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+fitted = train(TransformedExamples(Path(folder)), config, 3, Tracking(), Path(output))
+np.savez(output + ".npz", *fitted.two_tower.get_weights())
+"""
+
+
+def free_ports(n):
+    sockets = [socket.socket() for _ in range(n)]
+    for one in sockets:
+        one.bind(("localhost", 0))
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+def start(transformed, config, output, tf_config=None):
+    arguments = [str(transformed.folder), config.model_dump_json(), str(output)]
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1"}
+    if tf_config is not None:
+        environment["TF_CONFIG"] = json.dumps(tf_config)
+    return subprocess.Popen(
+        [sys.executable, "-c", WORKER, *arguments],
+        cwd=REPOSITORY,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def weights(file):
+    with np.load(file) as arrays:
+        return [arrays[name] for name in arrays.files]
+
+
+@pytest.mark.parametrize("loss", ["full_softmax", "in_batch_softmax"])
+@pytest.mark.parametrize("strategy", ["mirrored", "multi_worker"])
+def test_two_replicas_train_one_model_that_learns(strategy, loss, transformed, tmp_path):
+    config = TrainerConfig(
+        epochs=3,
+        batch_size=16 if loss == "full_softmax" else 256,
+        refit=False,
+        strategy=strategy,
+        model=TwoTowerConfig(dimension=8, loss=loss),
+        ranking=RankingTrainingConfig(epochs=1),
+    )
+    if strategy == "mirrored":
+        workers = [start(transformed, config, tmp_path / "0")]
+    else:
+        addresses = [f"localhost:{port}" for port in free_ports(2)]
+        workers = [
+            start(
+                transformed,
+                config,
+                tmp_path / str(index),
+                {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}},
+            )
+            for index in range(2)
+        ]
+    for worker in workers:
+        printed, _ = worker.communicate()
+        assert worker.returncode == 0, printed
+    # Only the first worker writes a model; all end with its weights.
+    assert (tmp_path / "0").is_dir()
+    assert not (tmp_path / "1").exists()
+    for worker in range(1, len(workers)):
+        for one, other in zip(weights(tmp_path / "0.npz"), weights(tmp_path / f"{worker}.npz"), strict=True):
+            np.testing.assert_array_equal(one, other)
+    loss_of_epochs = TrainingReport.read(tmp_path / "0").curves["retrieval"]["loss"]
+    assert loss_of_epochs[-1] < loss_of_epochs[0]
