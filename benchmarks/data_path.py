@@ -7,28 +7,25 @@ they are not there. Each step runs in a process of its own, like in the pipeline
 work, without starting Python, `peak_gb` is the most memory that a process had resident.
 """
 
-import contextlib
 import json
 import logging
-import multiprocessing
 import shutil
 import statistics as middle
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import duckdb
 import numpy as np
-import psutil
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import typer
 
 from benchmarks.circumstances import circumstances
+from benchmarks.own_process import in_own_process, peak_gb
 from benchmarks.pandas_transform import transform_with_pandas
 from recommender.data.columns import Columns
 from recommender.data.engine import RATINGS_FILE, EngineConfig
@@ -50,7 +47,6 @@ SMALLER: Final = (1_000_000, 5_000_000)
 """How many ratings the smaller runs have, that show how time grows."""
 PANDAS_SHARE: Final = 10
 TOLERANCE: Final = 1e-9
-_KILOBYTES_IN_GB: Final = 1e6
 
 
 def main(
@@ -218,40 +214,19 @@ def _scaling_row(
 def _measured(work: Callable[..., None], *arguments: Any) -> dict[str, float]:
     """Run in a fresh process: seconds of the work, and gigabytes resident before it and at most."""
     began = time.perf_counter()
-    processes = multiprocessing.get_context("spawn")
-    receiver, sender = processes.Pipe(duplex=False)
-    process = processes.Process(target=_work_and_tell, args=(sender, work, arguments))
-    process.start()
-    sender.close()
-    try:
-        figures: dict[str, float] = receiver.recv()
-    except EOFError:
-        process.join()
-        raise SystemExit(f"{work.__name__} failed: see above.") from None
-    process.join()
+    figures: dict[str, float] = in_own_process(_figures, work, arguments)
     figures["process_seconds"] = time.perf_counter() - began
     logger.info("%-16s %6.1f s  %5.2f GB", work.__name__.strip("_"), figures["seconds"], figures["peak_gb"])
     return figures
 
 
-def _work_and_tell(sender: Connection, work: Callable[..., None], arguments: tuple[Any, ...]) -> None:
-    start_gb = _peak_gb()
+def _figures(work: Callable[..., None], arguments: tuple[Any, ...]) -> dict[str, float]:
+    # What the steps say of the data is no part of a measurement; that they fail is.
+    logging.getLogger().setLevel(logging.ERROR)
+    start_gb = peak_gb()
     began = time.perf_counter()
     work(*arguments)
-    sender.send({"seconds": time.perf_counter() - began, "start_gb": start_gb, "peak_gb": _peak_gb()})
-
-
-def _peak_gb() -> float:
-    """Of this process and of those it started, as Spark's."""
-    # Not getrusage, which counts what the process that started this one held.
-    processes = (psutil.Process(), *psutil.Process().children(recursive=True))
-    kilobytes = 0
-    for process in processes:
-        with contextlib.suppress(FileNotFoundError):
-            status = Path(f"/proc/{process.pid}/status").read_text()
-            # One that has just ended has no such line.
-            kilobytes += int(status.partition("VmHWM:")[2].partition("kB")[0] or 0)
-    return kilobytes / _KILOBYTES_IN_GB
+    return {"seconds": time.perf_counter() - began, "start_gb": start_gb, "peak_gb": peak_gb()}
 
 
 def _differences(one: Path, other: Path) -> list[str]:

@@ -13,7 +13,6 @@ import json
 import logging
 import sys
 import time
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 import numpy as np
@@ -22,6 +21,7 @@ import psutil
 import typer
 
 from benchmarks.circumstances import circumstances
+from benchmarks.own_process import peak_gb
 from recommender.evaluation.bootstrap import bootstrap_means
 from recommender.evaluation.evaluator import BLOCK_ELEMENTS, dot_product, evaluate_ranking
 from recommender.features.transformed_examples import History
@@ -99,7 +99,7 @@ def main(
         "bootstrap_seconds": bootstrap,
         "bare_seconds": sum(bare),
         "ratios": {"over_bare": seconds / sum(bare)},
-        "peak_gb": _peak_gb(),
+        "peak_gb": peak_gb(),
         "vectors_gb": vectors_gb,
     }
     arguments = "" if users == ML_25M_USERS else f"--users {users}"
@@ -137,12 +137,6 @@ def _histories(users: int, movies: int, generator: np.random.Generator) -> tuple
         return History(splits, (pairs[keep] % movies).astype(np.int32), rating[keep])
 
     return history(~is_test), history(is_test)
-
-
-def _peak_gb() -> float:
-    # Not getrusage, which counts what the process that started this one held.
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition("VmHWM:")[2].split(maxsplit=1)[0]) / 1e6
 
 
 if __name__ == "__main__":

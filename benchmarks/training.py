@@ -15,11 +15,9 @@ they are not there; MovieLens 1M is read from `--ml-1m`, and `time_to_ials` is l
 
 import json
 import logging
-import multiprocessing
 import sys
 import time
 from collections.abc import Iterator
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -27,6 +25,7 @@ import numpy as np
 import typer
 
 from benchmarks.circumstances import circumstances
+from benchmarks.own_process import in_own_process, peak_gb
 from recommender.data.sources import ExampleGenConfig, ingest
 from recommender.data.synthetic import SyntheticConfig, generate
 from recommender.features.transform import TransformConfig, transform
@@ -107,30 +106,9 @@ def _transformed(source: Path, folder: Path) -> None:
 
 
 def _in_a_process(work: Any, *arguments: Any) -> dict[str, float]:
-    """Run in a fresh process, for its memory to be its own."""
-    processes = multiprocessing.get_context("spawn")
-    receiver, sender = processes.Pipe(duplex=False)
-    process = processes.Process(target=_work_and_tell, args=(sender, work, arguments))
-    process.start()
-    sender.close()
-    try:
-        figures: dict[str, float] = receiver.recv()
-    except EOFError:
-        process.join()
-        raise SystemExit(f"{work.__name__} failed: see above.") from None
-    process.join()
+    figures: dict[str, float] = in_own_process(work, *arguments)
     logger.info("%s: %s", work.__name__.strip("_"), json.dumps(figures))
     return figures
-
-
-def _work_and_tell(sender: Connection, work: Any, arguments: tuple[Any, ...]) -> None:
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    sender.send(work(*arguments))
-
-
-def _peak_gb() -> float:
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition("VmHWM:")[2].split(maxsplit=1)[0]) / 1e6
 
 
 def _throughput(folder: Path) -> dict[str, float]:
@@ -281,7 +259,7 @@ def _epoch(folder: Path, users_a_step: int) -> dict[str, float]:
     return {
         "epoch_seconds": clock.epoch,
         "seconds": time.perf_counter() - began,
-        "peak_gb": _peak_gb(),
+        "peak_gb": peak_gb(),
     }
 
 

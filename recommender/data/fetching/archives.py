@@ -69,7 +69,7 @@ def _unpack(archive: Path, folder: Path, only: Collection[str] | None, max_bytes
         zlib.error,
         lzma.LZMAError,
         EOFError,
-        NotImplementedError,
+        NotImplementedError,  # what zipfile raises for a compression that it does not know
         ValueError,
     ) as error:
         raise DataError(
