@@ -141,7 +141,7 @@ def evaluate_ranking(
         recommended, hits, gains, users=users, seen=seen, relevant=relevant, n_movies=n_movies, ks=ks
     )
     if genres is not None:
-        per_user |= _genre_metrics(recommended, _only(seen, users), genres, ks)
+        per_user |= _genre_metrics(recommended, seen.of_users(users), genres, ks)
     means = {name: float(values.mean()) for name, values in per_user.items()} | means
     samples = np.empty((0, len(per_user)))
     bounds: dict[str, tuple[float, float]] = {}
@@ -195,7 +195,7 @@ def _measured(
     n_relevant = relevant.lengths[users]
     ideal_gains = _ideal_gains(relevant, users, max(ks))
     popularity = np.bincount(seen.movie_index, minlength=n_movies)
-    histories = _only(seen, users)
+    histories = seen.of_users(users)
     per_user: dict[str, npt.NDArray[np.float64]] = {}
     together: dict[str, float] = {}
     for k in ks:
@@ -224,14 +224,3 @@ def _genre_metrics(
         measured[f"diversity@{k}"] = lists.diversity(shown, genres)
         measured[f"miscalibration@{k}"] = lists.miscalibration(shown, tastes, shares)
     return measured
-
-
-def _only(history: History, users: npt.NDArray[np.int64]) -> History:
-    """The histories of some users, whose positions are given in ascending order."""
-    if len(users) == history.n_users:
-        return history
-    keep = np.zeros(history.n_users, np.bool_)
-    keep[users] = True
-    ratings = np.repeat(keep, history.lengths)
-    splits = np.concatenate([[0], np.cumsum(history.lengths[users])]).astype(np.int64)
-    return History(splits, history.movie_index[ratings], history.rating[ratings])

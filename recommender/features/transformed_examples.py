@@ -76,6 +76,42 @@ class History:
         """The user's position for each rating, int64 [ratings]."""
         return np.repeat(np.arange(self.n_users), self.lengths)
 
+    def of_users(self, chosen: npt.NDArray[np.int32] | npt.NDArray[np.int64]) -> "History":
+        """The histories of some users, one row each, in their order."""
+        lengths = self.lengths[chosen]
+        row_splits = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        place = np.arange(row_splits[-1]) + np.repeat(self.row_splits[chosen] - row_splits[:-1], lengths)
+        return History(row_splits, self.movie_index[place], self.rating[place])
+
+    def of_movies(self, chosen: npt.NDArray[np.int64], n_movies: int) -> "History":
+        """The ratings of some movies only, which are numbered anew in their order.
+
+        Args:
+            chosen: int64, ascending positions.
+            n_movies: Movies in the catalogue.
+        """
+        position = np.full(n_movies, -1, np.int32)
+        position[chosen] = np.arange(len(chosen))
+        movie_index = position[self.movie_index]
+        keep = movie_index >= 0
+        before = np.concatenate([[0], np.cumsum(keep)])
+        return History(before[self.row_splits], movie_index[keep], self.rating[keep])
+
+    def pieces(self, length: int) -> "History":
+        """The same ratings with every history cut into pieces, each a row of its own.
+
+        Args:
+            length: Ratings that a piece should have; a user's pieces are as equal as can be. Users without
+                ratings have none.
+        """
+        lengths = self.lengths
+        counts = np.where(lengths > 0, np.maximum(np.rint(lengths / length), 1), 0).astype(np.int64)
+        user = np.repeat(np.arange(self.n_users), counts)
+        number = np.arange(len(user)) - np.repeat(np.cumsum(counts) - counts, counts)
+        # Each piece ends after its share of the user's ratings, rounded down.
+        ends = self.row_splits[user] + (number + 1) * lengths[user] // counts[user]
+        return History(np.append(0, ends), self.movie_index, self.rating)
+
 
 @dataclass(frozen=True)
 class Interactions:

@@ -1,11 +1,12 @@
 """Hyperparameters of the towers."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from recommender.configuration import Configuration
 from recommender.data.rating_scale import HALF_STARS, RatingScale
+from recommender.models.low_rank_ease import LowRankEaseConfig
 
 RetrievalLoss = Literal["full_softmax", "reconstruction", "in_batch_softmax", "sampled_softmax", "bpr"]
 
@@ -40,6 +41,10 @@ class UserTowerConfig(TowerConfig):
     """Share of the history hidden in each training step, so that the rest has to predict it."""
     share_movie_embedding: bool = False
     """Let the history use the movie tower's id embedding instead of one of its own."""
+    half_lives: tuple[Annotated[float, Field(gt=0)], ...] = ()
+    """Numbers of ratings after which an older movie of the history may count half as much, once trained. The
+    best of them by validation NDCG@10 is taken, or none where all counting alike is better: that is so where
+    ratings of any time are asked for, and not where the next ones are."""
 
     @model_validator(mode="after")
     def _has_a_part(self) -> Self:
@@ -68,13 +73,27 @@ class MovieTowerConfig(TowerConfig):
         return self
 
 
+class RecentPopularityConfig(Configuration):
+    """What all users watch at the time, as one more number of the movies' vectors."""
+
+    days: int = Field(default=30, ge=1)
+    """Days before the newest rating whose ratings count."""
+    weights: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1)] = (0, 1, 2, 4, 8, 16)
+    """Standard deviations of the movies' shares of these ratings, in that of the learned scores. The best by
+    validation NDCG@10 is taken; without a validation part, the first."""
+
+
 class TwoTowerConfig(Configuration):
     """A user tower and a movie tower that meet in one space."""
 
     dimension: int = Field(default=128, ge=1)
-    """Width of both towers' output."""
+    """Width of what both towers learn, and of their output where nothing is put beside it."""
     normalize: bool = True
-    """Bring both outputs to length 1, so that a score is a cosine."""
+    """Bring what both towers learn to length 1, so that its score is a cosine."""
+    low_rank_ease: LowRankEaseConfig | None = None
+    """What is put beside the learned vectors once they are trained: EASE's scores, in few numbers."""
+    recent_popularity: RecentPopularityConfig | None = None
+    """What else is put beside them: how often a movie was rated of late."""
     temperature: float = Field(default=0.2, gt=0)
     """Scores are divided by this before the softmax, differences of scores before the sigmoid of `bpr`;
     `reconstruction` does not depend on it."""
@@ -97,6 +116,12 @@ class TwoTowerConfig(Configuration):
     """The user side."""
     movie_tower: MovieTowerConfig = MovieTowerConfig()
     """The movie side."""
+
+    @property
+    def output_dimension(self) -> int:
+        """Width of both towers' output."""
+        rank = 0 if self.low_rank_ease is None else self.low_rank_ease.rank
+        return self.dimension + rank + (self.recent_popularity is not None)
 
     @model_validator(mode="after")
     def _shares_an_embedding_of_one_width(self) -> Self:

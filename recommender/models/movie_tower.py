@@ -48,6 +48,11 @@ class MovieTower(tf.keras.Model):
             features_width = self.config.features_dimension if self.config.hidden else config.dimension
             self.features = tf.keras.layers.Dense(features_width, activation="relu", name="movie_features")
         self.dense_part = DensePart(self.config, config, random)
+        width = config.output_dimension - config.dimension
+        if width:
+            self.computed = self.add_weight(
+                name="computed", shape=[examples.n_movies + 1, width], initializer="zeros", trainable=False
+            )
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> tf.Tensor:
         """Compute the vectors of some movies.
@@ -56,6 +61,21 @@ class MovieTower(tf.keras.Model):
             inputs: `movie_index` int32 [batch], -1 for a movie that training does not know;
                 `movie_numbers` float32 [batch, 6]; `movie_genres` float32 [batch, genres].
             training: Whether some movies are seen as unrated, dropout and batch statistics apply.
+
+        Returns:
+            float32 [batch, output dimension]: what is learned, then what `ClosedForm` has computed.
+        """
+        learned = self.learned(inputs, training)
+        if not hasattr(self, "computed"):
+            return learned
+        return tf.concat([learned, tf.gather(self.computed, inputs["movie_index"] + 1)], axis=-1)
+
+    def learned(self, inputs: dict[str, Any], training: bool = False) -> tf.Tensor:
+        """What training changes of the vectors of some movies.
+
+        Args:
+            inputs: As for `call`.
+            training: As for `call`.
 
         Returns:
             float32 [batch, dimension], of length 1 where `normalize` is set; 0 for a movie of which nothing

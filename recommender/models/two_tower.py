@@ -71,19 +71,18 @@ class TwoTowerModel(tfrs.Model):
         Returns:
             A scalar.
         """
-        user_vectors = self.user_tower(self._with_features(inputs), training=training)
+        user_vectors = self.user_tower.learned(self._with_features(inputs), training)
         of_batch = self._loss_of_users if self.reads == "users" else self._loss_of_ratings
         return of_batch(inputs, user_vectors, training)
 
     def _loss_of_users(self, inputs: dict[str, Any], user_vectors: tf.Tensor, training: bool) -> tf.Tensor:
         history, rating = inputs["history"], inputs["history_rating"]
-        movie_vectors = self.movie_tower(self._movie_inputs, training=training)
+        movie_vectors = self.movie_tower.learned(self._movie_inputs, training)
         loss, weight = 0.0, self.config.rating_weight
         if weight < 1:
             arguments = [user_vectors, movie_vectors, history]
-            if self.config.loss == "reconstruction":
-                rated = self.config.user_tower.history_weights == "rating"
-                arguments.append(rating if rated else tf.ones_like(rating))
+            if self.config.loss == "reconstruction" and self.config.user_tower.history_weights == "rating":
+                arguments.append(rating)
             loss += (1 - weight) * self.task(*arguments)
         if weight:
             users = tf.gather(user_vectors, history.value_rowids())
@@ -100,7 +99,7 @@ class TwoTowerModel(tfrs.Model):
             drawn = self.random.uniform([self.config.negatives], maxval=n_movies, dtype=tf.int32)
             movie_index = tf.concat([movie_index, drawn], axis=0)
         movies = {name: tf.gather(values, movie_index) for name, values in self._movie_inputs.items()}
-        movie_vectors = self.movie_tower(movies, training=training)
+        movie_vectors = self.movie_tower.learned(movies, training)
         loss, weight = 0.0, self.config.rating_weight
         if weight < 1:
             loss += (1 - weight) * self.task(user_vectors, movie_vectors, movie_index, inputs["history"])
@@ -117,25 +116,29 @@ class TwoTowerModel(tfrs.Model):
         }
 
     def movie_vectors(self) -> npt.NDArray[np.float32]:
-        """The vectors of the whole catalogue, float32 [movies, dimension]."""
+        """The vectors of the whole catalogue, float32 [movies, output dimension]."""
         vectors: npt.NDArray[np.float32] = self.movie_tower(self._movie_inputs).numpy()
         return vectors
 
-    def user_vectors(self, history: History, batch_size: int = 1024) -> npt.NDArray[np.float32]:
-        """The vectors of all users, given what they have rated.
+    def user_vectors(
+        self, history: History, user_index: npt.NDArray[np.int32] | None = None, batch_size: int = 1024
+    ) -> npt.NDArray[np.float32]:
+        """The vectors of users, given what they have rated.
 
         Args:
             history: One row a user.
+            user_index: int32 [users], who they are; all users in their order if not given.
             batch_size: Users computed at a time, which bounds the memory.
 
         Returns:
-            float32 [users, dimension].
+            float32 [users, output dimension].
         """
+        users = np.arange(history.n_users, dtype=np.int32) if user_index is None else user_index
         batches = []
         for start in range(0, history.n_users, batch_size):
             rows = history.rows(start, min(start + batch_size, history.n_users))
             inputs = {
-                "user_index": tf.range(start, start + rows.n_users),
+                "user_index": tf.constant(users[start : start + rows.n_users]),
                 "history": tf.RaggedTensor.from_row_splits(rows.movie_index, rows.row_splits),
                 "history_rating": tf.RaggedTensor.from_row_splits(rows.rating, rows.row_splits),
             }

@@ -2,19 +2,22 @@
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from recommender.features.transformed_examples import TransformedExamples
 from recommender.models.configuration import TwoTowerConfig, UserTowerConfig, embedding_width
 from recommender.models.dense_part import DensePart, standardize
 from recommender.models.movie_tower import MovieTower
+from recommender.models.sum_of_rows import sum_of_rows
 
 
 class UserTower(tf.keras.Model):
     """Maps users to vectors.
 
     The history part is the sum of the length-1 vectors of the rated movies, each weighted by 1 or by its
-    rating; the sum's own length carries no meaning, since parts are normalised before they meet.
+    rating, and less the older it is where a `half_life` is set; the sum's own length carries no meaning,
+    since parts are normalised before they meet.
 
     Args:
         config: Hyperparameters of both towers.
@@ -47,25 +50,63 @@ class UserTower(tf.keras.Model):
                 self.history_embedding = tf.keras.layers.Embedding(
                     examples.n_movies + 1, width, initializer(), name="history_embedding"
                 )
+            # Training looks at the table itself.
+            self.history_embedding.build(None)
         if self.config.use_features:
             self.numbers = standardize(examples.user_numbers, "user_numbers")
             features_width = self.config.features_dimension if self.config.hidden else config.dimension
             self.features = tf.keras.layers.Dense(features_width, activation="relu", name="user_features")
         self.dense_part = DensePart(self.config, config, random)
+        # The same score for everybody, by the movies' last number.
+        self._same_for_all = config.recent_popularity is not None
+        if config.low_rank_ease is not None:
+            self.ease = self.add_weight(
+                name="ease",
+                shape=[examples.n_movies + 1, config.low_rank_ease.rank],
+                initializer="zeros",
+                trainable=False,
+            )
+        if self.config.half_lives:
+            self.half_life = self.add_weight(
+                name="half_life",
+                shape=[],
+                initializer=tf.keras.initializers.Constant(np.inf),
+                trainable=False,
+            )
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> tf.Tensor:
         """Compute the vectors of some users.
 
         Args:
             inputs: `user_index` int32 [batch], -1 for a user that training does not know; `history` int32
-                ragged [batch, None], movie positions, -1 for an unknown movie; `history_rating` float32
-                ragged [batch, None]; `user_numbers` float32 [batch, 6]; `user_genres` float32
-                [batch, genres].
+                ragged [batch, None], movie positions, oldest first, -1 for an unknown movie;
+                `history_rating` float32 ragged [batch, None]; `user_numbers` float32 [batch, 6];
+                `user_genres` float32 [batch, genres].
             training: Whether part of the history is hidden, dropout and batch statistics apply.
 
         Returns:
-            float32 [batch, dimension], of length 1 where `normalize` is set; 0 for a user of whom
-            nothing is known.
+            float32 [batch, output dimension]: what is learned, of length 1 where `normalize` is set, and 0
+            for a user of whom nothing is known; then what `ClosedForm` has computed.
+        """
+        parts = [self.learned(inputs, training)]
+        if hasattr(self, "ease"):
+            of_each = tf.gather(self.ease, inputs["history"].values + 1)
+            summed = _weighted_sum(of_each, self._weight(inputs), inputs)
+            parts.append(tf.math.l2_normalize(summed, axis=-1))
+        if self._same_for_all:
+            parts.append(tf.ones([tf.shape(inputs["user_index"])[0], 1]))
+        return tf.concat(parts, axis=-1)
+
+    def learned(self, inputs: dict[str, Any], training: bool = False) -> tf.Tensor:
+        """What training changes of the vectors of some users.
+
+        Args:
+            inputs: As for `call`.
+            training: As for `call`.
+
+        Returns:
+            float32 [batch, dimension], of length 1 where `normalize` is set; 0 for a user of whom nothing is
+            known.
         """
         parts = []
         if self.config.use_id:
@@ -73,21 +114,51 @@ class UserTower(tf.keras.Model):
             ids = self.embedding(inputs["user_index"] + 1)
             parts.append(ids * tf.cast(inputs["user_index"] >= 0, ids.dtype)[:, tf.newaxis])
         if self.config.use_history:
-            parts.append(self._history(inputs["history"], inputs["history_rating"], training))
+            parts.append(self._partly_hidden_history(inputs) if training else self._history(inputs))
         if self.config.use_features:
             numbers = self.numbers(inputs["user_numbers"])
             parts.append(self.features(tf.concat([numbers, inputs["user_genres"]], axis=-1)))
         return self.dense_part(parts, training=training)
 
-    def _history(self, movie_index: tf.RaggedTensor, rating: tf.RaggedTensor, training: bool) -> tf.Tensor:
-        positions = movie_index.values
-        weight = tf.cast(positions >= 0, tf.float32)
-        if self.config.history_weights == "rating":
-            weight *= rating.values
-        if training and self.config.history_dropout:
-            shown = self._random.uniform(tf.shape(weight)) >= self.config.history_dropout
-            weight *= tf.cast(shown, tf.float32)
-        vectors = tf.math.l2_normalize(tf.cast(self.history_embedding(positions + 1), tf.float32), axis=-1)
-        return tf.math.unsorted_segment_sum(
-            vectors * weight[:, tf.newaxis], movie_index.value_rowids(), movie_index.nrows()
+    def _partly_hidden_history(self, inputs: dict[str, Any]) -> tf.Tensor:
+        history = inputs["history"]
+        is_shown = history.values >= 0
+        if self.config.history_dropout:
+            is_shown &= self._random.uniform(tf.shape(is_shown)) >= self.config.history_dropout
+        places = tf.where(is_shown)[:, 0]
+        shown = tf.RaggedTensor.from_value_rowids(
+            tf.gather(history.values, places) + 1,
+            tf.gather(history.value_rowids(), places),
+            nrows=history.nrows(),
+            validate=False,
         )
+        weight = None
+        if self.config.history_weights == "rating":
+            weight = tf.gather(inputs["history_rating"].values, places)
+        # A batch's histories hold most movies of a catalogue several times, so each is normalised once.
+        table = tf.cast(self.history_embedding.embeddings, tf.float32)
+        return sum_of_rows(tf.math.l2_normalize(table, axis=-1), shown, weight)
+
+    def _history(self, inputs: dict[str, Any]) -> tf.Tensor:
+        vectors = tf.cast(self.history_embedding(inputs["history"].values + 1), tf.float32)
+        return _weighted_sum(tf.math.l2_normalize(vectors, axis=-1), self._weight(inputs), inputs)
+
+    def _weight(self, inputs: dict[str, Any]) -> tf.Tensor:
+        """How much each movie of the histories counts once trained, float32 [ratings]."""
+        history = inputs["history"]
+        weight = tf.cast(history.values >= 0, tf.float32)
+        if self.config.history_weights == "rating":
+            weight *= inputs["history_rating"].values
+        if self.config.half_lives:
+            last = tf.gather(history.row_limits(), history.value_rowids()) - 1
+            later = tf.cast(last - tf.range(tf.size(history.values, last.dtype)), tf.float32)
+            weight *= tf.pow(0.5, later / self.half_life)
+        return weight
+
+
+def _weighted_sum(vectors: tf.Tensor, weight: tf.Tensor, inputs: dict[str, Any]) -> tf.Tensor:
+    """The sum over each user's history, float32 [batch, width]."""
+    history = inputs["history"]
+    return tf.math.unsorted_segment_sum(
+        vectors * weight[:, tf.newaxis], history.value_rowids(), history.nrows()
+    )

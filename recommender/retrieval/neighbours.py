@@ -30,8 +30,8 @@ class NeighboursConfig(Configuration):
     """How strongly movies speak for one another."""
 
     piece_length: int | None = Field(default=40, ge=2)
-    """Histories are cut into pieces of this many ratings in the order of time, because what somebody rates
-    together belongs together more than what they rate years apart. Left whole if not given."""
+    """Histories are cut into pieces of about so many ratings in the order of time, because what somebody
+    rates together belongs together more than what they rate years apart. Left whole if not given."""
     by_rating: bool = False
     """Whether a rating counts as much as it is high; otherwise each counts once."""
     regularization: float = Field(default=200.0, gt=0)
@@ -147,7 +147,9 @@ def fit_neighbours(history: History, n_movies: int, config: NeighboursConfig) ->
             f"{n_movies:,}",
             config.memory_gb,
         )
-    pieces = _pieces(_only(history, chosen, n_movies), config.piece_length)
+    pieces = history.of_movies(chosen, n_movies)
+    if config.piece_length is not None:
+        pieces = pieces.pieces(config.piece_length)
     counted = _counts(pieces, config.by_rating)
     rated = _matrix_of(pieces, len(chosen), counted / max(counted.max(initial=0), 1))
     weights = _weights(rated, config.regularization)
@@ -192,23 +194,3 @@ def _weights(rated: Any, regularization: float) -> npt.NDArray[np.float32]:
     inverse /= -np.diag(inverse)
     np.fill_diagonal(inverse, 0.0)
     return inverse
-
-
-def _only(history: History, chosen: npt.NDArray[np.int64], n_movies: int) -> History:
-    """The ratings of some movies, which are numbered anew in their order."""
-    position = np.full(n_movies, -1, np.int32)
-    position[chosen] = np.arange(len(chosen))
-    movie_index = position[history.movie_index]
-    keep = movie_index >= 0
-    before = np.concatenate([[0], np.cumsum(keep)])
-    return History(before[history.row_splits], movie_index[keep], history.rating[keep])
-
-
-def _pieces(history: History, length: int | None) -> History:
-    """The same ratings with every history cut into pieces, each a row of its own."""
-    if length is None:
-        return history
-    place = np.arange(len(history.movie_index)) - np.repeat(history.row_splits[:-1], history.lengths)
-    begins = np.flatnonzero(place % length == 0)
-    row_splits = np.append(begins, len(place)).astype(np.int64)
-    return History(row_splits, history.movie_index, history.rating)

@@ -134,6 +134,7 @@ def fit(
             nothing,
             retrieval.epochs,
             [],
+            chosen=retrieval.chosen,
             strategy=strategy,
             checkpoints=checkpoints and checkpoints / "retrieval-on-everything",
         )
@@ -178,7 +179,7 @@ def train(
         output.mkdir(parents=True, exist_ok=True)
         save_user_tower(fitted.two_tower.user_tower, examples, output / "user_tower")
         save_movie_tower(fitted.two_tower.movie_tower, examples, output / "movie_tower")
-        save_ranking_head(fitted.ranking_head, examples, config.model.dimension, output / "ranker")
+        save_ranking_head(fitted.ranking_head, examples, config.model.output_dimension, output / "ranker")
         if fitted.re_ranker is not None:
             assert config.re_ranker is not None
             history = History.of(fitted.fitted_on, examples.n_users)

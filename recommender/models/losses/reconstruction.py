@@ -3,6 +3,8 @@
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
+from recommender.models.sum_of_rows import sum_of_rows
+
 
 class Reconstruction(tf.keras.layers.Layer, tfrs.tasks.Task):
     """Squared distance between a user's scores and ratings, both brought to length 1 over all movies.
@@ -26,7 +28,7 @@ class Reconstruction(tf.keras.layers.Layer, tfrs.tasks.Task):
         user_vectors: tf.Tensor,
         movie_vectors: tf.Tensor,
         positives: tf.RaggedTensor,
-        weights: tf.RaggedTensor,
+        weights: tf.RaggedTensor | None = None,
     ) -> tf.Tensor:
         """Compute the loss.
 
@@ -34,17 +36,19 @@ class Reconstruction(tf.keras.layers.Layer, tfrs.tasks.Task):
             user_vectors: float32 [batch, dimension].
             movie_vectors: float32 [movies, dimension], the whole catalogue.
             positives: int32 ragged [batch, None], positions of each user's movies, at least one each.
-            weights: float32 ragged [batch, None], what is reconstructed at each: 1, or the rating.
+            weights: float32 ragged [batch, None], what is reconstructed at each, such as the rating; 1 if not
+                given.
 
         Returns:
             The loss, a scalar between 0 and 4.
         """
-        rows = positives.value_rowids()
-        scores = tf.reduce_sum(
-            tf.gather(user_vectors, rows) * tf.gather(movie_vectors, positives.values), axis=-1
-        )
-        product = tf.math.segment_sum(scores * weights.values, rows)
-        weights_squared = tf.math.segment_sum(tf.square(weights.values), rows)
+        # The scores of what was rated, summed: as sums of vectors, because these are faster to come by.
+        given = None if weights is None else weights.values
+        product = tf.reduce_sum(user_vectors * sum_of_rows(movie_vectors, positives, given), axis=-1)
+        if weights is None:
+            weights_squared = tf.cast(positives.row_lengths(), tf.float32)
+        else:
+            weights_squared = tf.reduce_sum(tf.square(weights), axis=-1)
         gram = tf.linalg.matmul(movie_vectors, movie_vectors, transpose_a=True)
         scores_squared = tf.reduce_sum(tf.linalg.matmul(user_vectors, gram) * user_vectors, axis=-1)
         lengths_squared = tf.maximum(scores_squared * weights_squared, 1e-12)
