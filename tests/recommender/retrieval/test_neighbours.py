@@ -63,7 +63,7 @@ def test_whole_histories_give_the_weights_of_ease():
 
 def test_a_piece_counts_as_a_user_of_its_own():
     config = NeighboursConfig(piece_length=2, regularization=0.7)
-    pieces = ([0, 1], [2, 3], [1, 2], [0, 3, 4], [4, 2], [1, 0, 3], [0, 1])
+    pieces = ([0, 1], [2, 3], [1, 2], [0], [3, 4], [4, 2], [1, 0, 3], [0, 1])
     neighbours = fit_neighbours(history_of(*HISTORIES), 5, config)
     np.testing.assert_allclose(dense(neighbours), ease_by_regression(pieces, 5, 0.7), atol=1e-5)
 
