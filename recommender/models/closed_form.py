@@ -34,6 +34,7 @@ class ClosedForm:
         self, config: TwoTowerConfig, ratings: Interactions, history: History, n_movies: int
     ) -> None:
         self._config = config
+        self._counts = np.bincount(ratings.movie_index, minlength=n_movies)
         self._ease: LowRankEase | None = None
         if config.low_rank_ease is not None:
             self._ease = low_rank_ease(history, n_movies, config.low_rank_ease)
@@ -54,6 +55,8 @@ class ClosedForm:
             model: Whose learned vectors give the scale.
             recent_weight: Of recent popularity.
         """
+        if self._config.movie_tower.new_movies is not None:
+            _expect(model, self._counts, self._config.movie_tower.new_movies)
         if self._ease is None and self._recent is None:
             return
         dimension = self._config.dimension
@@ -71,6 +74,18 @@ class ClosedForm:
         if self._recent is not None:
             columns.append(self._recent * (recent_weight * scale))
         model.movie_tower.computed.assign(_below_unknown(np.hstack(columns)))
+
+
+def _expect(model: TwoTowerModel, counts: npt.NDArray[np.int64], regularization: float) -> None:
+    """Set what a model expects of a movie that nobody has rated: ``(F'DF + r I)^-1 F'DV``.
+
+    `F` describes the movies, `V` are their learned vectors, and `D` are their ratings, 1 on average.
+    """
+    described = model.movie_tower.described(model.movie_inputs).numpy().astype(np.float64)
+    weight = (counts / counts.mean())[:, np.newaxis]
+    vectors = model.movie_tower.learned(model.movie_inputs).numpy()
+    gram = described.T @ (described * weight) + regularization * np.eye(described.shape[1])
+    model.movie_tower.of_new.assign(np.linalg.solve(gram, described.T @ (vectors * weight)))
 
 
 def _below_unknown(of_movies: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

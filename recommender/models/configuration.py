@@ -64,6 +64,11 @@ class MovieTowerConfig(TowerConfig):
     """Share of movies that a training step sees as if nobody had rated them, without id and with the numbers
     of an unrated movie, so that features alone come to give a sensible vector."""
 
+    new_movies: Annotated[float, Field(gt=0)] | None = None
+    """Give a movie that nobody has rated the vector to be expected of its genres and year: a ridge regression
+    of the rated movies' vectors, each counted as often as it was rated, with this regularization, in movies
+    of average popularity. Without it, such a movie has no vector but what `use_features` learns."""
+
     @model_validator(mode="after")
     def _has_a_part(self) -> Self:
         if not (self.use_id or self.use_features):

@@ -1,6 +1,6 @@
 """The movie tower: from a movie's id and features to its vector."""
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -10,12 +10,15 @@ from recommender.features.transformed_examples import MOVIE_NUMBERS, Transformed
 from recommender.models.configuration import MovieTowerConfig, TwoTowerConfig, embedding_width
 from recommender.models.dense_part import DensePart, standardize
 
+_YEAR: Final = MOVIE_NUMBERS.index("release_year")
+_DECADE: Final = 10.0
+
 
 class MovieTower(tf.keras.Model):
     """Maps movies to vectors.
 
     The id of a movie without training ratings says nothing, and neither does that of an unknown movie: its
-    vector is what its features make of it, 0 where there are none.
+    vector is what its features make of it, or what `new_movies` expects of it, 0 without both.
 
     Args:
         config: Hyperparameters of both towers.
@@ -48,6 +51,15 @@ class MovieTower(tf.keras.Model):
             features_width = self.config.features_dimension if self.config.hidden else config.dimension
             self.features = tf.keras.layers.Dense(features_width, activation="relu", name="movie_features")
         self.dense_part = DensePart(self.config, config, random)
+        if self.config.new_movies is not None:
+            self._is_rated = tf.constant(np.concatenate([[False], movie_counts > 0]))
+            self._years = tf.constant(_years_apart(examples))
+            self.of_new = self.add_weight(
+                name="of_new",
+                shape=[examples.movie_genres.shape[1] + len(self._years) + 1, config.dimension],
+                initializer="zeros",
+                trainable=False,
+            )
         width = config.output_dimension - config.dimension
         if width:
             self.computed = self.add_weight(
@@ -66,9 +78,27 @@ class MovieTower(tf.keras.Model):
             float32 [batch, output dimension]: what is learned, then what `ClosedForm` has computed.
         """
         learned = self.learned(inputs, training)
+        if hasattr(self, "of_new"):
+            is_rated = tf.gather(self._is_rated, inputs["movie_index"] + 1)
+            expected = tf.linalg.matmul(self.described(inputs), self.of_new)
+            learned = tf.where(is_rated[:, tf.newaxis], learned, expected)
         if not hasattr(self, "computed"):
             return learned
         return tf.concat([learned, tf.gather(self.computed, inputs["movie_index"] + 1)], axis=-1)
+
+    def described(self, inputs: dict[str, Any]) -> tf.Tensor:
+        """What is known of some movies before anybody has rated them.
+
+        Args:
+            inputs: As for `call`.
+
+        Returns:
+            float32 [batch, genres + decades + 1]: the genres, how near the year is to the beginning of each
+            decade, in tenths of it, and 1.
+        """
+        year = inputs["movie_numbers"][:, _YEAR, tf.newaxis]
+        near = tf.nn.relu(1.0 - tf.abs(year - self._years) / _DECADE)
+        return tf.concat([inputs["movie_genres"], near, tf.ones_like(year)], axis=-1)
 
     def learned(self, inputs: dict[str, Any], training: bool = False) -> tf.Tensor:
         """What training changes of the vectors of some movies.
@@ -95,6 +125,13 @@ class MovieTower(tf.keras.Model):
             numbers = self.numbers(tf.where(replaced, self._unrated_numbers, numbers))
             parts.append(self.features(tf.concat([numbers, inputs["movie_genres"]], axis=-1)))
         return self.dense_part(parts, training=training)
+
+
+def _years_apart(examples: TransformedExamples) -> npt.NDArray[np.float32]:
+    """The beginnings of the decades from the oldest movie to the newest, float32 [decades]."""
+    years = examples.movie_numbers[:, _YEAR]
+    first, last = np.floor(years.min() / _DECADE), np.ceil(years.max() / _DECADE)
+    return (np.arange(first, last + 1) * _DECADE).astype(np.float32)
 
 
 def _unrated_numbers(examples: TransformedExamples) -> npt.NDArray[np.float32]:

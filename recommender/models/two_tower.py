@@ -45,7 +45,7 @@ class TwoTowerModel(tfrs.Model):
         self.random = tf.random.Generator.from_seed(seed)
         self.movie_tower = MovieTower(config, examples, movie_counts, self.random)
         self.user_tower = UserTower(config, examples, self.movie_tower, self.random)
-        self._movie_inputs = {
+        self.movie_inputs = {
             "movie_index": tf.range(examples.n_movies),
             "movie_numbers": tf.constant(examples.movie_numbers),
             "movie_genres": tf.constant(examples.movie_genres),
@@ -77,7 +77,7 @@ class TwoTowerModel(tfrs.Model):
 
     def _loss_of_users(self, inputs: dict[str, Any], user_vectors: tf.Tensor, training: bool) -> tf.Tensor:
         history, rating = inputs["history"], inputs["history_rating"]
-        movie_vectors = self.movie_tower.learned(self._movie_inputs, training)
+        movie_vectors = self.movie_tower.learned(self.movie_inputs, training)
         loss, weight = 0.0, self.config.rating_weight
         if weight < 1:
             arguments = [user_vectors, movie_vectors, history]
@@ -95,10 +95,10 @@ class TwoTowerModel(tfrs.Model):
         movie_index = inputs["movie_index"]
         n_ratings = tf.shape(movie_index)[0]
         if self.config.loss != "in_batch_softmax":
-            n_movies = tf.shape(self._movie_inputs["movie_index"])[0]
+            n_movies = tf.shape(self.movie_inputs["movie_index"])[0]
             drawn = self.random.uniform([self.config.negatives], maxval=n_movies, dtype=tf.int32)
             movie_index = tf.concat([movie_index, drawn], axis=0)
-        movies = {name: tf.gather(values, movie_index) for name, values in self._movie_inputs.items()}
+        movies = {name: tf.gather(values, movie_index) for name, values in self.movie_inputs.items()}
         movie_vectors = self.movie_tower.learned(movies, training)
         loss, weight = 0.0, self.config.rating_weight
         if weight < 1:
@@ -117,7 +117,7 @@ class TwoTowerModel(tfrs.Model):
 
     def movie_vectors(self) -> npt.NDArray[np.float32]:
         """The vectors of the whole catalogue, float32 [movies, output dimension]."""
-        vectors: npt.NDArray[np.float32] = self.movie_tower(self._movie_inputs).numpy()
+        vectors: npt.NDArray[np.float32] = self.movie_tower(self.movie_inputs).numpy()
         return vectors
 
     def user_vectors(

@@ -6,7 +6,12 @@ import tensorflow as tf
 
 from recommender.features.transformed_examples import History
 from recommender.models.closed_form import ClosedForm
-from recommender.models.configuration import RecentPopularityConfig, TwoTowerConfig, UserTowerConfig
+from recommender.models.configuration import (
+    MovieTowerConfig,
+    RecentPopularityConfig,
+    TwoTowerConfig,
+    UserTowerConfig,
+)
 from recommender.models.low_rank_ease import LowRankEaseConfig, low_rank_ease
 from recommender.models.two_tower import TwoTowerModel
 
@@ -79,3 +84,26 @@ def test_an_older_movie_counts_half_after_a_half_life(transformed, history):
     weight = 2.0 ** (-np.arange(len(rated))[::-1] / 2)
     for got, total in ((whole, table.sum(axis=0)), (model.user_vectors(history)[user], weight @ table)):
         np.testing.assert_allclose(got, total / np.linalg.norm(total), atol=1e-5)
+
+
+def test_a_new_movie_gets_the_vector_that_rated_movies_of_its_kind_have_on_average(
+    transformed, ratings, history
+):
+    config = TwoTowerConfig(dimension=8, movie_tower=MovieTowerConfig(new_movies=1e-6))
+    model = model_of(config, transformed, history)
+    ClosedForm(config, ratings, history, transformed.n_movies).put_beside(model)
+    described = model.movie_tower.described(model.movie_inputs).numpy()
+    counts = np.bincount(history.movie_index, minlength=transformed.n_movies)
+    vectors = model.movie_vectors()
+    # With hardly any regularization: weighted least squares, here by repeating each movie's row.
+    rows = np.repeat(np.arange(len(counts)), counts)
+    solved, *_ = np.linalg.lstsq(described[rows], vectors[rows], rcond=None)
+    new = {
+        "movie_index": tf.constant([-1]),
+        "movie_numbers": model.movie_inputs["movie_numbers"][:1],
+        "movie_genres": model.movie_inputs["movie_genres"][:1],
+    }
+    np.testing.assert_allclose(model.movie_tower(new).numpy()[0], described[0] @ solved, atol=1e-3)
+    # What is rated keeps what it has learned.
+    learned = model.movie_tower.learned(model.movie_inputs).numpy()
+    np.testing.assert_array_equal(vectors[counts > 0], learned[counts > 0])
