@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from recommender.errors import IndexUnavailableError
-from recommender.retrieval.edge_index import EdgeMovieIndex, HnswConfig
+from recommender.retrieval.configuration import HnswConfig
+from recommender.retrieval.edge_index import EdgeMovieIndex
 from recommender.retrieval.exact_index import ExactMovieIndex
 from recommender.retrieval.movie_index import MovieIndex
 
