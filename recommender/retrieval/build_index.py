@@ -3,25 +3,19 @@
 import logging
 import time
 from pathlib import Path
-from typing import Final
 
-import numpy as np
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from recommender.data.columns import Columns
 from recommender.data.vector_column import from_column
 from recommender.errors import IndexQualityError
 from recommender.retrieval.configuration import IndexerConfig
 from recommender.retrieval.edge_index import EdgeMovieIndex
-from recommender.retrieval.index_recall import index_recall, spread_over
+from recommender.retrieval.index_recall import enough_candidates, index_recall, spread_over
 from recommender.retrieval.index_report import IndexReport
 from recommender.retrieval.movie_filter import PAYLOAD_FIELDS
 
 logger = logging.getLogger(__name__)
-
-_RAISES: Final = 5
-"""How often an index that finds too little is given half as many candidates more to look at."""
 
 
 def build_index(embeddings: Path, config: IndexerConfig, folder: Path) -> IndexReport:
@@ -52,14 +46,17 @@ def build_index(embeddings: Path, config: IndexerConfig, folder: Path) -> IndexR
     )
     seconds = time.perf_counter() - began
 
-    candidates = hnsw.search_candidates if hnsw else None
-    recall = _recall(folder, movie_ids, vectors, queries)
-    for _ in range(_RAISES if hnsw else 0):
-        if candidates is None or recall >= config.minimum_recall:
-            break
-        candidates += candidates // 2 + 1
+    def recall_with(candidates: int | None) -> float:
         EdgeMovieIndex.set_search_candidates(folder, candidates)
-        recall = _recall(folder, movie_ids, vectors, queries)
+        index = EdgeMovieIndex.open(folder)
+        try:
+            return index_recall(index, movie_ids, vectors, queries)
+        finally:
+            index.close()
+
+    candidates, recall = enough_candidates(
+        recall_with, hnsw.search_candidates if hnsw else None, config.minimum_recall
+    )
     logger.info(
         "%s movies indexed in %.1f s, searched %s: recall@100 %.4f with the vectors of %d users",
         f"{len(movie_ids):,}",
@@ -86,16 +83,3 @@ def build_index(embeddings: Path, config: IndexerConfig, folder: Path) -> IndexR
     )
     report.write(folder)
     return report
-
-
-def _recall(
-    folder: Path,
-    movie_ids: NDArray[np.int64],
-    vectors: NDArray[np.float32],
-    queries: NDArray[np.float32],
-) -> float:
-    index = EdgeMovieIndex.open(folder)
-    try:
-        return index_recall(index, movie_ids, vectors, queries)
-    finally:
-        index.close()

@@ -22,7 +22,7 @@ from recommender.sparse_copy import copy_sparse
 _CONFIG = "edge_config.json"
 _SEARCH = "search.json"
 _SEGMENT = "00000000-0000-4000-8000-000000000000"
-_FIELDS = {
+_FIELDS: Mapping[str, Any] = {
     MOVIE_ID: qdrant_edge.IntegerIndexParams(lookup=True, range=False),
     GENRES: qdrant_edge.PayloadSchemaType.Keyword,
     RELEASE_YEAR: qdrant_edge.PayloadSchemaType.Integer,

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.release import Release, positions_of
-from recommender.retrieval.movie_filter import GENRES, RATING_COUNT, RELEASE_YEAR, MovieFilter
+from recommender.retrieval.movie_filter import GENRES, RATING_COUNT, RELEASE_YEAR, MovieFilter, payloads_of
 from recommender.retrieval.movie_index import ScoredMovie, check_batch
 from recommender.retrieval.top_k import top_k
 
@@ -37,19 +37,7 @@ class ExactMovieIndex:
     @classmethod
     def of_release(cls, release: Release) -> Self:
         """The movies of a release, ready to be filtered."""
-        movies = map(release.movie, release.movie_ids.tolist())
-        return cls(
-            release.movie_ids,
-            release.movie_vectors,
-            [
-                {
-                    GENRES: movie.genres,
-                    RELEASE_YEAR: movie.release_year,
-                    RATING_COUNT: movie.rating_count,
-                }
-                for movie in movies
-            ],
-        )
+        return cls(release.movie_ids, release.movie_vectors, payloads_of(release))
 
     def search(
         self,

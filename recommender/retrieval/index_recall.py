@@ -1,5 +1,6 @@
 """How much of what an exact search finds an index finds."""
 
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -12,6 +13,8 @@ from recommender.retrieval.top_k import top_k
 RECALL_AT: Final = 100
 """Movies that are searched for."""
 _BLOCK_SCORES: Final = 1 << 22
+_RAISES: Final = 5
+"""How often a search that finds too little looks at half as many candidates more: up to 7.7 times as many."""
 _ROUNDING: Final = 1e-5
 """Engines add in different orders, so a score differs in its last digits, as a share of the largest one."""
 
@@ -50,6 +53,28 @@ def index_recall(
             rows = positions_of(np.array([movie.movie_id for movie in found], np.int64), movie_ids)
             shares.append(np.count_nonzero(scores[row, rows[rows >= 0]] >= least[row]) / k)
     return float(np.mean(shares))
+
+
+def enough_candidates(
+    recall_with: Callable[[int | None], float], candidates: int | None, minimum_recall: float
+) -> tuple[int | None, float]:
+    """How many candidates a search must look at to find what it must, which depends on the vectors.
+
+    Args:
+        recall_with: recall of searches that look at so many candidates.
+        candidates: tried first; None for an exact search, which has nothing to raise.
+        minimum_recall: what is to be reached.
+
+    Returns:
+        Candidates, and recall with them, which is less than the minimum if no number tried was enough.
+    """
+    recall = recall_with(candidates)
+    for _ in range(_RAISES):
+        if candidates is None or recall >= minimum_recall:
+            break
+        candidates += candidates // 2 + 1
+        recall = recall_with(candidates)
+    return candidates, recall
 
 
 def spread_over(vectors: NDArray[np.float32], count: int) -> NDArray[np.float32]:

@@ -1,7 +1,9 @@
 """Which movies a search may bring back."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
+
+from recommender.release import Release
 
 MOVIE_ID: Final = "movie_id"
 GENRES: Final = "genres"
@@ -32,3 +34,11 @@ class MovieFilter:
     year_from: int | None = None
     year_to: int | None = None
     min_ratings: int = 0
+
+
+def payloads_of(release: Release) -> list[dict[str, Any]]:
+    """What an index keeps of each movie of a release, in the order of its `movie_ids`."""
+    return [
+        {GENRES: list(movie.genres), RELEASE_YEAR: movie.release_year, RATING_COUNT: movie.rating_count}
+        for movie in map(release.movie, release.movie_ids.tolist())
+    ]
