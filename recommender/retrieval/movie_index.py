@@ -1,6 +1,7 @@
 """What a vector index of movies can do, whichever engine is behind it."""
 
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -111,4 +112,6 @@ def best_in_order(
     while len(found) == asked and found[-1].score == found[limit - 1].score:
         asked *= 2
         found = search_again(asked)
-    return sorted(found, key=lambda movie: (-movie.score, movie.movie_id))[:limit]
+    found = sorted(found, key=itemgetter(0))
+    found.sort(key=itemgetter(1), reverse=True)  # keeps the order of equals
+    return found[:limit]
