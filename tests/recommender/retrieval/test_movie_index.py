@@ -22,6 +22,7 @@ from recommender.retrieval.movie_filter import MovieFilter
 from recommender.retrieval.movie_index import MovieIndex
 from recommender.retrieval.qdrant_index import QdrantMovieIndex, connect
 from recommender.retrieval.sync_index import sync_index
+from tests.qdrant_over_http import qdrant_over_http
 
 MOVIES, DIMENSION = 400, 12
 GENRES = ("Drama", "Comedy", "Film-Noir", "(no genres listed)")
@@ -209,6 +210,13 @@ class TestQdrantMovieIndexInMemory(QdrantContract):
     @pytest.fixture(scope="class")
     def client(self) -> QdrantClient:
         return QdrantClient(":memory:")
+
+
+class TestQdrantMovieIndexOverHttp(QdrantContract):
+    @pytest.fixture(scope="class")
+    def client(self) -> Iterator[QdrantClient]:
+        with qdrant_over_http() as url:
+            yield connect(url, timeout_s=30)
 
 
 @pytest.mark.skipif("QDRANT_URL" not in os.environ, reason="QDRANT_URL names no server")
