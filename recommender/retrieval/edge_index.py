@@ -255,8 +255,7 @@ def _condition(wanted: MovieFilter | None, exclude: Sequence[int]) -> Any:
         must.append(edge.FieldCondition(RATING_COUNT, range=edge.RangeFloat(gte=wanted.min_ratings)))
     if len(exclude):
         # By a field, because excluding 1,000 points by their ids takes a search twice as long.
-        excluded = np.asarray(exclude, np.int64).tolist()
-        must.append(edge.FieldCondition(MOVIE_ID, match=edge.MatchExcept(excluded)))
+        must.append(edge.FieldCondition(MOVIE_ID, match=edge.MatchExcept(list(exclude))))
     must_not: list[Any] = []
     if wanted.genres_none:
         must_not.append(edge.FieldCondition(GENRES, match=edge.MatchAny(list(wanted.genres_none))))

@@ -213,9 +213,10 @@ def _condition(wanted: MovieFilter | None, exclude: Sequence[int]) -> models.Fil
         must.append(models.FieldCondition(key=RATING_COUNT, range=models.Range(gte=wanted.min_ratings)))
     if len(exclude):
         # By a field, because excluding 1,000 points by their ids takes a search twice as long.
-        excluded = np.asarray(exclude, np.int64).tolist()
         must.append(
-            models.FieldCondition(key=MOVIE_ID, match=models.MatchExcept.model_validate({"except": excluded}))
+            models.FieldCondition(
+                key=MOVIE_ID, match=models.MatchExcept.model_validate({"except": list(exclude)})
+            )
         )
     must_not: list[Any] = []
     if wanted.genres_none:
