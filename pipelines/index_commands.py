@@ -40,14 +40,12 @@ def sync(
     from recommender.retrieval.sync_index import sync_release
 
     opened = _open(root / "releases", release)
-    handler, logger = (
-        RichHandler(console=console, show_time=False, show_path=False),
-        logging.getLogger("recommender"),
-    )
+    client = connect(url, api_key=os.environ.get("QDRANT_API_KEY"), timeout_s=timeout)
+    handler = RichHandler(console=console, show_time=False, show_level=False, show_path=False)
+    logger = logging.getLogger("recommender")
     level = logger.level
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
-    client = connect(url, api_key=os.environ.get("QDRANT_API_KEY"), timeout_s=timeout)
     try:
         recall = sync_release(client, opened)
     except KeyboardInterrupt:

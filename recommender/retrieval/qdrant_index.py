@@ -86,7 +86,9 @@ def answering(problem: str = "The Qdrant server did not answer") -> Iterator[Non
     try:
         yield
     except Exception as error:
-        raise IndexUnavailableError(f"{problem}: {str(error) or type(error).__name__}.") from error
+        raise IndexUnavailableError(
+            f"{problem}: {str(error) or type(error).__name__}. Check its address, and that it runs."
+        ) from error
 
 
 class QdrantMovieIndex:

@@ -160,6 +160,12 @@ def _create(
             )
             if hnsw
             else models.HnswConfigDiff(m=0),
+            # One segment, as in the index of a release: of several, each would be small enough to be scanned.
+            optimizers_config=models.OptimizersConfigDiff(
+                default_segment_number=1, indexing_threshold=hnsw.full_scan_kilobytes(dimension)
+            )
+            if hnsw
+            else None,
             metadata=state.model_dump(),
         )
     if collection_state(client, collection) != state:
