@@ -192,7 +192,7 @@ class EdgeMovieIndex:
         filter: MovieFilter | None = None,
         exact: bool = False,
     ) -> list[list[ScoredMovie]]:
-        """What `search` gives for each of many vectors, in one pass over the movies."""
+        """What `search` gives for each of many vectors, by one question to the engine."""
         check_batch(vectors, excludes)
         conditions = [_condition(filter, exclude) for exclude in excludes or [()] * len(vectors)]
 

@@ -57,7 +57,7 @@ class MovieIndex(Protocol):
         filter: MovieFilter | None = None,
         exact: bool = False,
     ) -> list[list[ScoredMovie]]:
-        """What `search` gives for each of many vectors, in less time.
+        """What `search` gives for each of many vectors, by one question to the engine.
 
         Args:
             vectors: float32 [vectors, dimension].
