@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipelines.data_commands import data_app
+from pipelines.index_commands import index_app
 from pipelines.tuning_commands import tune
 from recommender.errors import MarqueeError
 from recommender.release import Release, list_releases, live_version, promote, rollback
@@ -27,6 +28,7 @@ app = typer.Typer(
 releases_app = typer.Typer(help="List releases, promote one, roll back.", no_args_is_help=True)
 app.add_typer(releases_app, name="releases")
 app.add_typer(data_app, name="data")
+app.add_typer(index_app, name="index")
 app.command()(tune)
 console = Console()
 

@@ -17,8 +17,7 @@ from recommender.data.validation import ValidationConfig
 from recommender.errors import ConfigurationError
 from recommender.evaluation.configuration import EvaluatorConfig
 from recommender.features.transform import TransformConfig
-from recommender.retrieval.build_index import IndexerConfig
-from recommender.retrieval.configuration import BulkInferrerConfig
+from recommender.retrieval.configuration import BulkInferrerConfig, IndexerConfig
 from recommender.training.configuration import TrainerConfig
 from recommender.training.tuning.configuration import TunerConfig
 

@@ -27,3 +27,7 @@ class ReleaseError(MarqueeError):
 
 class IndexUnavailableError(MarqueeError):
     """A vector index that cannot be opened or did not answer."""
+
+
+class IndexQualityError(MarqueeError):
+    """A vector index that does not find what an exact search finds."""

@@ -1,42 +1,43 @@
 """Movies in Qdrant Edge: Qdrant's own engine, inside this process, on files in a folder."""
 
+import json
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import qdrant_edge
 from numpy.typing import NDArray
-from pydantic import Field
 
 from recommender.configuration import Configuration
 from recommender.errors import IndexUnavailableError
-from recommender.retrieval.movie_index import ScoredMovie
+from recommender.retrieval.configuration import HnswConfig
+from recommender.retrieval.movie_filter import GENRES, MOVIE_ID, RATING_COUNT, RELEASE_YEAR, MovieFilter
+from recommender.retrieval.movie_index import ScoredMovie, best_in_order, check_batch
 from recommender.sparse_copy import copy_sparse
 
 _CONFIG = "edge_config.json"
 _SEARCH = "search.json"
 _SEGMENT = "00000000-0000-4000-8000-000000000000"
-
-
-class HnswConfig(Configuration):
-    """An approximate index over the vectors, for catalogues too large to search exactly."""
-
-    links: int = Field(default=16, ge=2)
-    """Edges of each movie in the graph (`m`): more find better and take more room."""
-    build_candidates: int = Field(default=128, ge=4)
-    """Candidates looked at for each movie while building (`ef_construct`)."""
-    search_candidates: int = Field(default=128, ge=1)
-    """Candidates looked at in each search (`ef`)."""
+_FIELDS: Mapping[str, Any] = {
+    MOVIE_ID: qdrant_edge.IntegerIndexParams(lookup=True, range=False),
+    GENRES: qdrant_edge.PayloadSchemaType.Keyword,
+    RELEASE_YEAR: qdrant_edge.PayloadSchemaType.Integer,
+    RATING_COUNT: qdrant_edge.PayloadSchemaType.Integer,
+}
+"""Fields that the engine keeps an index of, so that a filter looks at no other movie."""
 
 
 class _Search(Configuration):
     """How an index is searched, kept beside it."""
 
+    format: Literal[2] = 2
+    """Of the index: which fields there are to search by."""
     candidates: int | None
-    """`HnswConfig.search_candidates`; None searches exactly."""
+    """As `HnswConfig.search_candidates`; None searches exactly."""
 
 
 class EdgeMovieIndex:
@@ -53,8 +54,9 @@ class EdgeMovieIndex:
         """Made by `open`."""
         self._shard = shard
         self._copy = copy
-        self._parameters = (
-            qdrant_edge.SearchParams(exact=True)
+        self._exactly = qdrant_edge.SearchParams(exact=True)
+        self._as_built = (
+            self._exactly
             if search_candidates is None
             else qdrant_edge.SearchParams(hnsw_ef=search_candidates)
         )
@@ -76,8 +78,8 @@ class EdgeMovieIndex:
             folder: where to write.
             movie_ids: int64 [movies], 0 or more, no id twice.
             vectors: float32 [movies, dimension].
-            payloads: what to keep beside each vector, such as `genres`, `release_year` and `rating_count`:
-                plain values that JSON has.
+            payloads: what to keep beside each vector and to filter by: `genres`, `release_year` and
+                `rating_count`, as values that JSON has.
             hnsw: build an approximate index as well; search exactly if None.
 
         Raises:
@@ -95,16 +97,20 @@ class EdgeMovieIndex:
         # The log of writes would be 64 MB for every index, and an index is written once and then only read.
         config = qdrant_edge.EdgeConfig(
             vectors=qdrant_edge.EdgeVectorParams(size=vectors.shape[1], distance=qdrant_edge.Distance.Dot),
-            hnsw_config=_engine_config(hnsw),
-            optimizers=qdrant_edge.EdgeOptimizersConfig(indexing_threshold=1) if hnsw else None,
+            hnsw_config=_engine_config(hnsw, vectors.shape[1]),
+            optimizers=qdrant_edge.EdgeOptimizersConfig(indexing_threshold=1, default_segment_number=1)
+            if hnsw
+            else None,
             wal_enabled=False,
         )
         # Exception, here and below, because the engine raises nothing narrower.
         try:
             shard = qdrant_edge.EdgeShard.create(str(folder), config)
+            for field, kind in _FIELDS.items():
+                shard.update(qdrant_edge.UpdateOperation.create_field_index(field, kind))
             # One at a time, because the engine shuffles the points of a batch; a batch gains little.
             for row, movie_id in enumerate(movie_ids.tolist()):
-                payload = dict(payloads[row]) if payloads is not None else None
+                payload = {**(payloads[row] if payloads is not None else {}), MOVIE_ID: movie_id}
                 point = qdrant_edge.Point(movie_id, vectors[row].tolist(), payload)
                 shard.update(qdrant_edge.UpdateOperation.upsert_points([point]))
             if hnsw is not None:
@@ -118,8 +124,18 @@ class EdgeMovieIndex:
         except Exception as error:
             raise IndexUnavailableError(f"The index in {folder} could not be written: {error}.") from error
         if hnsw is None:
-            _name_segment(folder)
-        search = _Search(candidates=hnsw.search_candidates if hnsw else None)
+            _make_reproducible(folder)
+        EdgeMovieIndex.set_search_candidates(folder, hnsw.search_candidates if hnsw else None)
+
+    @staticmethod
+    def set_search_candidates(folder: Path, candidates: int | None) -> None:
+        """Say how an index is searched from its next opening on.
+
+        Args:
+            folder: an index that `build` wrote.
+            candidates: as `HnswConfig.search_candidates`; None searches exactly.
+        """
+        search = _Search(candidates=candidates)
         (folder / _SEARCH).write_text(search.model_dump_json() + "\n", encoding="utf-8")
 
     @classmethod
@@ -150,46 +166,119 @@ class EdgeMovieIndex:
         return cls(shard, copy, search.candidates)
 
     def search(
-        self, vector: NDArray[np.float32], limit: int, *, exclude: Sequence[int] = ()
+        self,
+        vector: NDArray[np.float32],
+        limit: int,
+        *,
+        exclude: Sequence[int] = (),
+        filter: MovieFilter | None = None,
+        exact: bool = False,
     ) -> list[ScoredMovie]:
         """The best movies, best first, lower id first among equals."""
-        seen: set[Any] = {int(movie_id) for movie_id in exclude}
-        request = qdrant_edge.QueryRequest(
-            limit=limit,
-            query=qdrant_edge.Query.Nearest(vector.tolist()),
-            filter=qdrant_edge.Filter(must_not=[qdrant_edge.HasIdCondition(seen)]) if seen else None,
-            params=self._parameters,
-        )
-        try:
-            points = self._shard.query(request)
-        except Exception as error:
-            raise IndexUnavailableError(f"The index did not answer: {error}.") from error
-        found = [ScoredMovie(point.id, point.score) for point in points]
-        return sorted(found, key=lambda movie: (-movie.score, movie.movie_id))
+        condition = _condition(filter, exclude)
+
+        def ask(asked: int) -> list[ScoredMovie]:
+            with _answering():
+                return _scored(self._shard.query(self._request(vector, asked, condition, exact)))
+
+        return best_in_order(ask(limit + 1), limit, ask)
+
+    def search_batch(
+        self,
+        vectors: NDArray[np.float32],
+        limit: int,
+        *,
+        excludes: Sequence[Sequence[int]] | None = None,
+        filter: MovieFilter | None = None,
+        exact: bool = False,
+    ) -> list[list[ScoredMovie]]:
+        """What `search` gives for each of many vectors, by one question to the engine."""
+        check_batch(vectors, excludes)
+        conditions = [_condition(filter, exclude) for exclude in excludes or [()] * len(vectors)]
+
+        def ask(asked: int, rows: Sequence[int]) -> list[list[ScoredMovie]]:
+            requests = [self._request(vectors[row], asked, conditions[row], exact) for row in rows]
+            with _answering():
+                answers = self._shard.query_batch(qdrant_edge.QueryBatchRequest(requests))
+            return [_scored(points) for points in answers]
+
+        return [
+            best_in_order(found, limit, lambda asked, row=row: ask(asked, [row])[0])  # type: ignore[misc]
+            for row, found in enumerate(ask(limit + 1, range(len(vectors))))
+        ]
 
     def count(self) -> int:
         """How many movies the index holds."""
-        try:
+        with _answering():
             return int(self._shard.count(qdrant_edge.CountRequest()))
-        except Exception as error:
-            raise IndexUnavailableError(f"The index did not answer: {error}.") from error
 
     def close(self) -> None:
         """Close the shard and remove the copy it worked on."""
         self._shard.close()
         self._copy.cleanup()
 
+    def _request(self, vector: NDArray[np.float32], asked: int, condition: Any, exact: bool) -> Any:
+        return qdrant_edge.QueryRequest(
+            limit=asked,
+            query=qdrant_edge.Query.Nearest(vector.tolist()),
+            filter=condition,
+            params=self._exactly if exact else self._as_built,
+        )
 
-def _engine_config(hnsw: HnswConfig | None) -> Any:
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    """Turn whatever the engine raises into what the caller expects."""
+    try:
+        yield
+    except Exception as error:
+        raise IndexUnavailableError(f"The index did not answer: {error}.") from error
+
+
+def _scored(points: Iterable[Any]) -> list[ScoredMovie]:
+    return [ScoredMovie(point.id, point.score) for point in points]
+
+
+def _condition(wanted: MovieFilter | None, exclude: Sequence[int]) -> Any:
+    """A filter and the excluded movies as the engine wants them; None lets every movie pass."""
+    edge = qdrant_edge
+    wanted = wanted or MovieFilter()
+    must: list[Any] = [
+        edge.FieldCondition(GENRES, match=edge.MatchValue(genre)) for genre in wanted.genres_all
+    ]
+    if wanted.genres_any:
+        must.append(edge.FieldCondition(GENRES, match=edge.MatchAny(list(wanted.genres_any))))
+    if wanted.year_from is not None or wanted.year_to is not None:
+        years = edge.RangeFloat(gte=wanted.year_from, lte=wanted.year_to)
+        must.append(edge.FieldCondition(RELEASE_YEAR, range=years))
+    if wanted.min_ratings > 0:
+        must.append(edge.FieldCondition(RATING_COUNT, range=edge.RangeFloat(gte=wanted.min_ratings)))
+    if len(exclude):
+        # By a field, because excluding 1,000 points by their ids takes a search twice as long.
+        must.append(edge.FieldCondition(MOVIE_ID, match=edge.MatchExcept(list(exclude))))
+    must_not: list[Any] = []
+    if wanted.genres_none:
+        must_not.append(edge.FieldCondition(GENRES, match=edge.MatchAny(list(wanted.genres_none))))
+    return edge.Filter(must=must, must_not=must_not) if must or must_not else None
+
+
+def _engine_config(hnsw: HnswConfig | None, dimension: int) -> Any:
     if hnsw is None:
         return None
     return qdrant_edge.HnswIndexConfig(
-        m=hnsw.links, ef_construct=hnsw.build_candidates, full_scan_threshold=10
+        m=hnsw.links,
+        ef_construct=hnsw.build_candidates,
+        full_scan_threshold=hnsw.full_scan_kilobytes(dimension),
+        # Links between the movies of each genre and year would take four times as long to build, and serve
+        # filters that leave few movies, which are searched exactly.
+        payload_m=0,
     )
 
 
-def _name_segment(folder: Path) -> None:
-    """Give the only segment a fixed name, so that the same movies give the same files."""
+def _make_reproducible(folder: Path) -> None:
+    """Name the only segment and order its fields, so that the same movies give the same files."""
     segments = list((folder / "segments").iterdir())
     if len(segments) == 1:
-        segments[0].rename(folder / "segments" / _SEGMENT)
+        segment = segments[0].rename(folder / "segments" / _SEGMENT)
+        fields = segment / "payload_index" / "config.json"
+        fields.write_text(json.dumps(json.loads(fields.read_bytes()), sort_keys=True), encoding="utf-8")
