@@ -27,3 +27,15 @@ class ReleaseError(MarqueeError):
 
 class IndexUnavailableError(MarqueeError):
     """A vector index that cannot be opened or did not answer."""
+
+
+class RatingStoreError(MarqueeError):
+    """A store of ratings that cannot be opened, is not one, or did not answer."""
+
+
+class StoreFullError(RatingStoreError):
+    """A rating that was not stored, because it could not be written to disk."""
+
+
+class RatingConflictError(RatingStoreError):
+    """An idempotency key that was used before, for another rating."""
