@@ -30,10 +30,13 @@ def current_history(release: Release, store: RatingStore, user_id: int) -> Curre
     """
     changes = store.ratings_of(user_id)
     history = release.history_of(user_id)
-    return CurrentHistory(_merged(history, changes) if changes.version else history, changes.version)
+    return CurrentHistory(with_changes(history, changes), changes.version)
 
 
-def _merged(history: History, changes: Changes) -> History:
+def with_changes(history: History, changes: Changes) -> History:
+    """A history after what was rated and removed since, oldest first; itself where nothing was."""
+    if not changes.version:
+        return history
     places = positions_of(history.movie_ids, changes.movie_ids)
     changed = places >= 0
     changed[changed] = changes.removed[places[changed]] | (

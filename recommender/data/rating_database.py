@@ -92,12 +92,13 @@ _DISK_FULL: Final = "53100"
 _LONGEST_REASON: Final = 300
 
 
-def open_database(url: str) -> Engine:
+def open_database(url: str, *, must_exist: bool = False) -> Engine:
     """Open a database of ratings, and make its tables if it is new.
 
     Args:
         url: `sqlite:///relative/file.db`, `sqlite:////absolute/file.db`, or
             `postgresql+psycopg://user@host/database`.
+        must_exist: Make no new tables.
 
     Raises:
         ConfigurationError: the address is not one of these, or psycopg is missing.
@@ -105,9 +106,12 @@ def open_database(url: str) -> Engine:
     """
     parsed = parsed_url(url)
     engine = _engine(parsed)
+    name = name_of(engine)
+    if must_exist and engine.dialect.name == "sqlite" and not Path(name).is_file():
+        raise _missing(name)
     try:
         with told_of(engine), engine.begin() as connection:
-            _check(connection, name_of(engine))
+            _check(connection, name, must_exist=must_exist)
     except BaseException:
         engine.dispose()
         raise
@@ -214,14 +218,14 @@ def _set_up_sqlite(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> No
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _check(connection: Connection, name: str) -> None:
+def _check(connection: Connection, name: str, *, must_exist: bool) -> None:
     """Make the tables of a new database, or make sure that they are those of this program."""
     is_sqlite = connection.dialect.name == "sqlite"
     if is_sqlite:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
         found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
         if found != "ok":
-            raise _damaged(name, str(found)[:_LONGEST_REASON])
+            raise _damaged(name, " ".join(str(found).split())[:_LONGEST_REASON])
     else:
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
         if connection.exec_driver_sql("SHOW synchronous_commit").scalar_one() == "off":
@@ -232,6 +236,8 @@ def _check(connection: Connection, name: str) -> None:
     tables = set(inspect(connection).get_table_names())
     own = tables & set(_METADATA.tables)
     if not own and not (is_sqlite and tables):
+        if must_exist:
+            raise _missing(name)
         _METADATA.create_all(connection)
         connection.execute(insert(_SCHEMA).values(version=SCHEMA_VERSION))
         return
@@ -258,6 +264,10 @@ def _check(connection: Connection, name: str) -> None:
                 f"{name}: table {table.name} has the columns {', '.join(columns) or 'none'} instead of "
                 f"{', '.join(table.columns.keys())}. {remedy}"
             )
+
+
+def _missing(name: str) -> RatingStoreError:
+    return RatingStoreError(f"{name} holds no ratings. Name the store that a service writes to.")
 
 
 def _damaged(name: str, reason: str) -> RatingStoreError:

@@ -115,18 +115,19 @@ class RatingStore:
         self._turn = Lock() if engine.dialect.name == "sqlite" else None
 
     @classmethod
-    def open(cls, url: str) -> Self:
+    def open(cls, url: str, *, must_exist: bool = False) -> Self:
         """Open a store, or make a new one.
 
         Args:
             url: `sqlite:///relative/file.db`, `sqlite:////absolute/file.db`, or
                 `postgresql+psycopg://user@host/database`.
+            must_exist: Make no new one.
 
         Raises:
             ConfigurationError: the address is not one of these, or psycopg is missing.
             RatingStoreError: the database cannot be reached or written, is damaged, or is something else.
         """
-        return cls(open_database(url))
+        return cls(open_database(url, must_exist=must_exist))
 
     @property
     def name(self) -> str:
