@@ -15,7 +15,7 @@ from ibis.backends.sql import SQLBackend
 from ibis.expr import types as ir
 
 from recommender.data.columns import Columns
-from recommender.data.engine import read_table
+from recommender.data.engine import read_table, stored
 from recommender.data.files.parquet_files import is_parquet
 from recommender.data.files.source_text import unreadable
 from recommender.data.output_errors import told_of_output
@@ -147,7 +147,8 @@ def merge_collected(
     """Put collected ratings among those of a source.
 
     Of two ratings of a movie by a user the later one counts, and at the same second, or where the source has
-    no times, the collected one. What users removed is gone.
+    no times, the collected one. What users removed is gone. Where the source says which part of the split
+    ratings belong to, collected ones are of the training part.
 
     Args:
         engine: What computes.
@@ -172,10 +173,14 @@ def merge_collected(
         is_rating=table[Columns.RATING].notnull(),
         removed=table[REMOVED],
     )
+    is_replaced = [ratings[Columns.TIMESTAMP] <= said["said_at"]] if has_timestamps else []
+    if Columns.PART in ratings.columns:
+        # What a model is judged by stays as it is.
+        is_replaced.append(ratings[Columns.PART] == "train")
     gives_way = [
         ratings[Columns.USER_ID] == said["said_by"],
         ratings[Columns.MOVIE_ID] == said["said_of"],
-        *([said["removed"] | (ratings[Columns.TIMESTAMP] <= said["said_at"])] if has_timestamps else []),
+        said["removed"] | ibis.and_(*is_replaced),
     ]
     gone = ratings.inner_join(said, gives_way)
     counts = engine.execute(
@@ -199,7 +204,8 @@ def merge_collected(
         n_replaced=int(counts["replaced"]),
         n_removed=int(counts["removed"]),
     )
-    return merged, report
+    # Computed once: what comes next looks at the ratings several times.
+    return stored(engine, merged, scratch / "merged"), report
 
 
 def _is_address(collected: str) -> bool:
