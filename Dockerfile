@@ -29,7 +29,9 @@ RUN python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))
     && /opt/marquee/bin/pip uninstall --yes pip
 
 FROM python:3.12-slim-bookworm
-RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin marquee
+RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin marquee \
+    && install -d -o marquee -m 700 /ratings
+VOLUME /ratings
 COPY --from=builder /opt/marquee /opt/marquee
 WORKDIR /app
 COPY recommender/ recommender/
@@ -38,6 +40,7 @@ ENV PATH=/opt/marquee/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     MARQUEE_RELEASES=/releases \
+    MARQUEE_RATINGS=sqlite:////ratings/ratings.db \
     MARQUEE_HOST=0.0.0.0 \
     MARQUEE_PORT=8000
 EXPOSE 8000

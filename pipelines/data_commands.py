@@ -14,7 +14,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from recommender.data.fetching import download
 from recommender.data.fetching.movielens import DATASETS, GROUPLENS, Dataset, fetch_dataset
 
-data_app = typer.Typer(help="Fetch data.", no_args_is_help=True)
+data_app = typer.Typer(help="Fetch data, export collected ratings.", no_args_is_help=True)
 console = Console()
 
 
@@ -57,6 +57,33 @@ def fetch(
             "Interrupted. What was fetched so far is kept: the same command goes on from there."
         )
         raise typer.Exit(130) from None
+
+
+@data_app.command("export-ratings")
+def export_collected(
+    to: Annotated[Path, typer.Option(help="File to write: .parquet or .csv.", dir_okay=False)],
+    store: Annotated[
+        str | None,
+        typer.Option(
+            envvar="MARQUEE_RATINGS",
+            help="Address of the store that a service writes to: sqlite:///FILE or "
+            "postgresql+psycopg://USER@HOST/DATABASE; ratings.db under --root if not given.",
+        ),
+    ] = None,
+    root: Annotated[Path, typer.Option(help="Where data, runs and releases live.", file_okay=False)] = Path(
+        "var"
+    ),
+) -> None:
+    """Write the ratings that a service has collected to a file, for example_gen.collected."""
+    from recommender.data.collected_ratings import export_ratings
+    from recommender.data.rating_store import RatingStore
+
+    opened = RatingStore.open(store or f"sqlite:///{root / 'ratings.db'}", must_exist=True)
+    try:
+        n_ratings, n_removals = export_ratings(opened, to)
+    finally:
+        opened.close()
+    _print(f"{n_ratings:,} ratings and {n_removals:,} removals of {opened.name} in {to}")
 
 
 @contextlib.contextmanager

@@ -31,3 +31,15 @@ class IndexUnavailableError(MarqueeError):
 
 class IndexQualityError(MarqueeError):
     """A vector index that does not find what an exact search finds."""
+
+
+class RatingStoreError(MarqueeError):
+    """A store of ratings that cannot be opened, is not one, or did not answer."""
+
+
+class StoreFullError(RatingStoreError):
+    """A rating that was not stored, because it could not be written to disk."""
+
+
+class RatingConflictError(RatingStoreError):
+    """An idempotency key that was used before, for another rating."""

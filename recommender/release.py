@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, Literal, Self
 
@@ -26,6 +27,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from recommender.data.columns import Columns
+from recommender.data.rating_scale import HALF_STARS, RatingScale
 from recommender.errors import ReleaseError
 from recommender.sparse_copy import copy_sparse
 
@@ -414,6 +416,19 @@ class Release:
     def index_folder(self) -> Path:
         """Where the vector index lies."""
         return self.folder / "index"
+
+    @cached_property
+    def rating_scale(self) -> RatingScale:
+        """The values that a rating can take: what the source says, or what the ratings show."""
+        source = self.manifest.data.get("source")
+        declared = source.get("rating_scale") if isinstance(source, dict) else None
+        if declared is not None:
+            return RatingScale.from_mapping(declared)
+        ratings = self.history_ratings
+        found = RatingScale(min=float(ratings.min(initial=HALF_STARS.max)), max=self.highest_rating)
+        in_half_stars = 2 * ratings
+        fits = HALF_STARS.min <= found.min and found.max <= HALF_STARS.max
+        return HALF_STARS if fits and np.array_equal(in_half_stars, np.rint(in_half_stars)) else found
 
     def user_position(self, user_id: int) -> int | None:
         """The row of a user in `user_ids` and `user_vectors`, or None for an unknown one."""

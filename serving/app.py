@@ -14,6 +14,7 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
+from recommender.data.rating_store import RatingStore
 from recommender.errors import ConfigurationError
 from recommender.release import Release
 from recommender.retrieval.edge_index import EdgeMovieIndex
@@ -22,14 +23,15 @@ from serving import events, problems
 from serving.cache import MemoryCache
 from serving.dependencies import Service
 from serving.headers import ResponseHeaders
-from serving.routes import health, recommendations, users
+from serving.routes import health, ratings, recommendations, users
 from serving.settings import Settings
 
 _LOG = logging.getLogger("marquee.serving")
 _WEB = Path(__file__).parent / "web"
 _TAGS = [
     {"name": "recommendations", "description": "Movies for a user."},
-    {"name": "users", "description": "Users and what they have rated."},
+    {"name": "users", "description": "Users, and how much they have rated."},
+    {"name": "ratings", "description": "What users have rated, and what they think now."},
     {"name": "health", "description": "Whether the service is up, and what it serves."},
 ]
 
@@ -40,6 +42,7 @@ def create_app(settings: Settings) -> FastAPI:
     Raises:
         ReleaseError: nothing is live, or a file of the release is missing or altered.
         IndexUnavailableError: the release's index cannot be opened.
+        RatingStoreError: the store of ratings cannot be opened.
     """
     service = _load(settings)
 
@@ -47,6 +50,7 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         service.index.close()
+        service.ratings.close()
 
     app = FastAPI(
         title="Marquee",
@@ -62,6 +66,7 @@ def create_app(settings: Settings) -> FastAPI:
     problems.install(app)
     app.include_router(recommendations.router)
     app.include_router(users.router)
+    app.include_router(ratings.router)
     app.include_router(health.router)
     app.add_api_route("/docs", _documentation, include_in_schema=False)
     app.mount("/", StaticFiles(directory=_WEB, html=True))
@@ -74,6 +79,7 @@ def serve(settings: Settings) -> None:
     Raises:
         ReleaseError: nothing is live, or a file of the release is missing or altered.
         IndexUnavailableError: the release's index cannot be opened.
+        RatingStoreError: the store of ratings cannot be opened.
         ConfigurationError: the address or port cannot be listened at.
     """
     _log_to_terminal()
@@ -102,6 +108,7 @@ def _load(settings: Settings) -> Service:
         release = Release.load(settings.release)
     else:
         release = Release.open_live(settings.releases)
+    store = RatingStore.open(settings.ratings_url)
     index = EdgeMovieIndex.open(release.index_folder)
     counts = release.manifest.counts
     _LOG.info(
@@ -117,6 +124,7 @@ def _load(settings: Settings) -> Service:
         index=index,
         recommender=Recommender(release, index),
         cache=MemoryCache(settings.cache_entries, settings.cache_seconds),
+        ratings=store,
     )
 
 

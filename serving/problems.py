@@ -1,6 +1,7 @@
 """Errors as problem documents (RFC 9457), the same shape for every one."""
 
 import logging
+import math
 from http import HTTPStatus
 from typing import Any
 
@@ -11,10 +12,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 
+from recommender.errors import RatingConflictError, RatingStoreError, StoreFullError
 from serving.headers import REQUEST_ID
 
 MEDIA_TYPE = "application/problem+json"
 _SCHEMAS = "#/components/schemas/"
+_ERRORS_SHOWN = 10
+_LONGEST_SHOWN = 100
+_RETRY_AFTER_S = 5
 _LOG = logging.getLogger(__name__)
 
 
@@ -26,9 +31,9 @@ class InvalidParameter(BaseModel):
     parameter: str = Field(examples=["limit"])
     """Its name."""
     location: str = Field(examples=["query"])
-    """Where it was given: `path` or `query`."""
+    """Where it was given: `path`, `query`, `header` or `body`."""
     received: Any = Field(examples=["0"])
-    """What was given."""
+    """What was given; the beginning of it where it is long."""
     allowed: str = Field(examples=["integer from 1 to 100"])
     """What can be given."""
 
@@ -89,6 +94,7 @@ def install(app: FastAPI) -> None:
     """Answer every error of an app with a problem document."""
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(RatingStoreError, _store_failed)
     app.add_exception_handler(Exception, _failed)
     _, definitions = models_json_schema([(Problem, "serialization")], ref_template=_SCHEMAS + "{model}")
     plain_openapi = app.openapi
@@ -105,15 +111,32 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     problems = [
         InvalidParameter(
-            parameter=str(problem["loc"][-1]),
+            parameter=_plain(str(problem["loc"][-1])),
             location=str(problem["loc"][0]),
-            received=problem["input"],
+            received=_plain(problem["input"]),
             allowed=_allowed(request, str(problem["loc"][0]), str(problem["loc"][-1])) or problem["msg"],
         )
-        for problem in error.errors()
+        for problem in error.errors()[:_ERRORS_SHOWN]
     ]
     detail = "; ".join(f"{item.parameter} is {item.received!r}; allowed: {item.allowed}" for item in problems)
     return _answer(request, 422, f"{detail}.", problems)
+
+
+async def _store_failed(request: Request, error: Exception) -> JSONResponse:
+    # Which database it is concerns its keeper only.
+    _LOG.warning("%s", error)
+    if isinstance(error, RatingConflictError):
+        return _answer(
+            request, 409, "This Idempotency-Key was used before, for another rating: take a new one."
+        )
+    again = (
+        "Nothing was lost that was answered with success; send it again later, with the same Idempotency-Key."
+    )
+    if isinstance(error, StoreFullError):
+        return _answer(request, 507, f"There is no room for more ratings. {again}")
+    response = _answer(request, 503, f"The store of ratings does not answer. {again}")
+    response.headers["Retry-After"] = str(_RETRY_AFTER_S)
+    return response
 
 
 async def _refused(request: Request, error: Exception) -> JSONResponse:
@@ -146,6 +169,18 @@ def _answer(
         headers={REQUEST_ID: request.state.request_id},
         media_type=MEDIA_TYPE,
     )
+
+
+def _plain(value: Any) -> Any:
+    """A value that fits into a short answer, and that JSON can say."""
+    if isinstance(value, dict | list):
+        return "an object" if isinstance(value, dict) else "a list"
+    if value is None or isinstance(value, bool) or (isinstance(value, int) and abs(value) < 2**63):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    # What is not finite, not UTF-8 or a number of thousands of digits is told as text.
+    return str(value)[:_LONGEST_SHOWN].encode("utf-8", "backslashreplace").decode()
 
 
 def _allowed(request: Request, location: str, name: str) -> str | None:

@@ -21,6 +21,10 @@ class Settings(BaseModel):
     """The folder of all releases; the live one is served."""
     release: Path | None = None
     """A particular release folder to serve instead of the live one."""
+    ratings: str | None = None
+    """Where ratings that come in are kept: `sqlite:////absolute/file.db`, or
+    `postgresql+psycopg://user@host/database`. Without this, `ratings.db` beside the folder of all
+    releases."""
     host: str = Field(default="127.0.0.1", min_length=1)
     """The address to listen at; `0.0.0.0` for all of this machine's."""
     port: int = Field(default=8000, ge=0, le=65535)
@@ -29,6 +33,11 @@ class Settings(BaseModel):
     """How many answers to remember; 0 for none."""
     cache_seconds: float = Field(default=300.0, gt=0)
     """How long to remember an answer."""
+
+    @property
+    def ratings_url(self) -> str:
+        """The address of the store of ratings, whether it is set or not."""
+        return self.ratings or f"sqlite:///{self.releases.absolute().parent / 'ratings.db'}"
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None, **overrides: Any) -> Self:

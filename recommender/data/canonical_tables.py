@@ -18,6 +18,7 @@ from recommender.data.canonical import (
     unique_ratings,
     unlisted_movies,
 )
+from recommender.data.collected_ratings import CollectedRatings, merge_collected
 from recommender.data.columns import Columns
 from recommender.data.engine import (
     MOVIES_FILE,
@@ -33,6 +34,7 @@ from recommender.data.files.movies_files import MOVIES_SCHEMA, read_movies
 from recommender.data.files.ratings_files import StagedRatings, stage_ratings, staged_ratings
 from recommender.data.files.row_problems import PROBLEMS_SCHEMA, UnreadableRows
 from recommender.data.files.source_files import OWN_FILES, SourceFiles
+from recommender.data.source_report import CollectedReport
 from recommender.errors import DataError
 
 _logger = logging.getLogger(__name__)
@@ -52,6 +54,7 @@ class CanonicalTables:
     n_repeated_ratings: int
     n_unreadable: int
     has_timestamps: bool
+    collected: CollectedReport | None
     notes: tuple[str, ...]
 
 
@@ -61,6 +64,7 @@ def write_canonical_tables(
     scratch: Path,
     engine: EngineConfig | None = None,
     *,
+    collected: CollectedRatings | None = None,
     keep_unreadable: bool = False,
 ) -> CanonicalTables:
     """Write `ratings.parquet`, `movies.parquet`, and where there is anything in them, `repeated.parquet` and
@@ -71,6 +75,7 @@ def write_canonical_tables(
         output: Folder for the tables.
         scratch: Folder for what is on the way.
         engine: What computes.
+        collected: Ratings of a service to put among those of the files.
         keep_unreadable: Go on without the rows that cannot be read.
 
     Raises:
@@ -84,7 +89,15 @@ def write_canonical_tables(
     tables = open_engine(engine, scratch=spill)
     try:
         staged = _stage(tables, files, unreadable, staging)
-        unique = unique_ratings(tables, staged_ratings(tables, staged))
+        has_timestamps = staged[0].has_timestamps
+        read, merged = staged_ratings(tables, staged), None
+        if collected is not None:
+            read, merged = merge_collected(
+                *(tables, read, collected, staging),
+                source_file=len(files.all()),
+                has_timestamps=has_timestamps,
+            )
+        unique = unique_ratings(tables, read)
         ratings = unique.ratings
         if unique.repeated is not None:
             order = (*RATINGS_ORDER, *(name for name in ratings.columns if name not in RATINGS_ORDER))
@@ -102,9 +115,9 @@ def write_canonical_tables(
         tables.disconnect()
     n_unreadable = _write_unreadable(problems, output)
     n_ratings, n_movies = (pq.read_metadata(output / name).num_rows for name in (RATINGS_FILE, MOVIES_FILE))
-    has_timestamps = staged[0].has_timestamps
     notes = [
         *_notes_of_rows(files, unique, n_movies - len(listed), n_unreadable),
+        *_notes_of_collected(merged),
         *_notes_of_columns(files, listed, has_timestamps=has_timestamps),
     ]
     for note in notes:
@@ -120,6 +133,7 @@ def write_canonical_tables(
         unique.n_repeated,
         n_unreadable,
         has_timestamps,
+        merged,
         tuple(notes),
     )
 
@@ -188,6 +202,14 @@ def _notes_of_rows(
         )
     if n_added and files.movies is not None:
         yield f'Added {n_added:,} rated movies that {files.movies.name} lacks, as "Movie <id>".'
+
+
+def _notes_of_collected(merged: CollectedReport | None) -> Iterator[str]:
+    if merged is not None:
+        yield (
+            f"Added {merged.n_ratings:,} ratings that a service collected; {merged.n_replaced:,} of the "
+            f"source gave way to them, and {merged.n_removed:,} that users removed there are gone."
+        )
 
 
 def _notes_of_columns(files: SourceFiles, listed: pa.Table, *, has_timestamps: bool) -> Iterator[str]:

@@ -1,7 +1,26 @@
 """What ExampleGen says of the ratings that it read."""
 
+from pydantic import BaseModel, ConfigDict
+
 from recommender.data.rating_scale import RatingScale
 from recommender.document import Document
+
+
+class CollectedReport(BaseModel):
+    """What became of the ratings that a service had collected."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    source: str
+    """The store or the exported file."""
+    n_ratings: int
+    """Ratings that users gave through the service."""
+    n_removals: int
+    """Movies that users removed through the service and have not rated since."""
+    n_replaced: int
+    """Ratings of the source that gave way to one of those."""
+    n_removed: int
+    """Ratings of the source that are gone because users removed them."""
 
 
 class SourceReport(Document):
@@ -42,5 +61,7 @@ class SourceReport(Document):
     """Fingerprint of the content of `ratings.parquet`, without where each rating comes from."""
     movies_sha256: str
     """Fingerprint of the content of `movies.parquet`."""
+    collected: CollectedReport | None = None
+    """What a service had collected, if that was asked for. Its ratings come from the last of `files`."""
     notes: tuple[str, ...]
     """What was left out, added or missing, and what falls away because of it."""

@@ -13,6 +13,11 @@ from pydantic import Field, field_validator, model_validator
 
 from recommender.configuration import Configuration
 from recommender.data.canonical_tables import REPEATED_FILE, UNREADABLE_FILE, write_canonical_tables
+from recommender.data.collected_ratings import (
+    collected_fingerprint,
+    read_collected,
+    require_no_password,
+)
 from recommender.data.columns import Columns
 from recommender.data.engine import MOVIES_FILE, RATINGS_FILE, EngineConfig
 from recommender.data.fetching.archives import unpack
@@ -32,7 +37,7 @@ from recommender.data.output_errors import told_of_output
 from recommender.data.rating_scale import HALF_STARS, RatingScale
 from recommender.data.source_report import SourceReport
 from recommender.data.synthetic import SyntheticConfig, generate
-from recommender.errors import DataError
+from recommender.errors import ConfigurationError, DataError
 
 _logger = logging.getLogger(__name__)
 
@@ -71,6 +76,10 @@ class ExampleGenConfig(Configuration):
     they give must have the registered checksum."""
     synthetic: SyntheticConfig = Field(default_factory=SyntheticConfig)
     """Under `synthetic`: how many ratings to make up."""
+    collected: str | None = None
+    """Ratings that a service has collected, to be merged into those of any source: the address of its store,
+    such as `sqlite:///var/ratings.db`, or a file that `marquee data export-ratings` wrote. The later rating
+    of a movie counts, and what users removed is gone. No passwords: they belong into PGPASSWORD."""
 
     @field_validator("mirrors")
     @classmethod
@@ -79,6 +88,16 @@ class ExampleGenConfig(Configuration):
             if not mirror.startswith(_MIRROR_SCHEMES):
                 raise ValueError(f"{mirror!r} is not an address starting with {', '.join(_MIRROR_SCHEMES)}")
         return mirrors
+
+    @field_validator("collected")
+    @classmethod
+    def _is_no_secret(cls, collected: str | None) -> str | None:
+        if collected is not None:
+            try:
+                require_no_password(collected)
+            except ConfigurationError as error:
+                raise ValueError(str(error)) from error
+        return collected
 
     @model_validator(mode="after")
     def _directory_has_path(self) -> Self:
@@ -139,6 +158,7 @@ def ingest(
         FetchError: nothing could be fetched; says for each place why, and what to do.
         DataError: the files cannot be used; names file, line, field and value. Or the folder cannot be
             written to.
+        RatingStoreError: the store of collected ratings is not there or did not answer.
     """
     started = time.perf_counter()
     output = output.absolute()
@@ -180,6 +200,7 @@ def fingerprint(config: ExampleGenConfig) -> str:
 
     Raises:
         DataError: the files to read are not there or cannot be read.
+        RatingStoreError: the store of collected ratings is not there or did not answer.
     """
     if config.source == "movielens":
         known: Any = dataset_identity(config.dataset)
@@ -195,7 +216,10 @@ def fingerprint(config: ExampleGenConfig) -> str:
         files = _find_files(config, path).all() if path.is_dir() else [path]
         mapping = config.model_dump(mode="json", include={"ratings", "movies", "rating_scale"})
         known = [mapping, *((file.name, *_size_and_sha256(file)) for file in files)]
-    return hashlib.sha256(json.dumps([config.source, known]).encode()).hexdigest()[:16]
+    whole = [config.source, known]
+    if config.collected is not None:
+        whole.append(collected_fingerprint(config.collected))
+    return hashlib.sha256(json.dumps(whole).encode()).hexdigest()[:16]
 
 
 def _open_source(config: ExampleGenConfig, folder: Path, downloads: Path) -> _Source:
@@ -274,13 +298,19 @@ def _convert(
 ) -> SourceReport:
     """Write the canonical tables and the report of a source into a folder."""
     files = _find_files(config, source.folder)
-    tables = write_canonical_tables(files, finished, scratch, engine, keep_unreadable=keep_unreadable)
+    collected = None if config.collected is None else read_collected(config.collected)
+    tables = write_canonical_tables(
+        files, finished, scratch, engine, collected=collected, keep_unreadable=keep_unreadable
+    )
     report = SourceReport(
         source=source.words,
         address=source.address,
         archive_sha256=source.archive_sha256,
         dialect=files.dialect,
-        files=tuple(source.name_of(file, scratch / _UNPACKED) for file in files.all()),
+        files=(
+            *(source.name_of(file, scratch / _UNPACKED) for file in files.all()),
+            *(() if collected is None else (collected.source,)),
+        ),
         rating_scale=files.scale or source.scale,
         ratings_sha256=table_fingerprint(finished / RATINGS_FILE, Columns.RATINGS),
         movies_sha256=table_fingerprint(finished / MOVIES_FILE),

@@ -1,17 +1,15 @@
-"""Users and what they have rated."""
+"""Users of a release."""
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 import numpy as np
-from fastapi import APIRouter, HTTPException, Query
+from fastapi import APIRouter, Query
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from recommender.release import Release
-from serving.dependencies import Limit, ServiceDependency, UserId
+from serving.dependencies import Limit, Offset, ServiceDependency
 from serving.problems import documented
-from serving.routes.movie_summary import MovieSummary
 
 router = APIRouter(prefix="/api/v1/users", tags=["users"])
 _LONGEST_ID = 18
@@ -27,7 +25,7 @@ class UserSummary(BaseModel):
     position: int = Field(examples=[41])
     """The place among all users, by id, from 0: the `offset` that finds this user."""
     rating_count: int = Field(examples=[183])
-    """How many movies the user has rated."""
+    """How many movies the user had rated when the release was made."""
 
 
 class Users(BaseModel):
@@ -43,34 +41,6 @@ class Users(BaseModel):
     """Those from `offset` on."""
 
 
-class RatedMovie(MovieSummary):
-    """A movie with a user's rating."""
-
-    rating: float = Field(examples=[4.5])
-    """What the user gave."""
-    rated_at: datetime | None = Field(examples=["1998-03-04T12:30:00Z"])
-    """When, UTC; null where the ratings came without times."""
-
-
-class UserHistory(BaseModel):
-    """What a user has rated, best first, the latest first among equals."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
-    user_id: int = Field(examples=[42])
-    """Who."""
-    position: int = Field(examples=[41])
-    """The place among all users, by id, from 0."""
-    rating_count: int = Field(examples=[183])
-    """How many movies the user has rated."""
-    highest_rating: float = Field(examples=[5.0])
-    """The highest rating that anybody gave: the top of the scale."""
-    release: str = Field(examples=["20260314T092653Z-5f0c6f1f"])
-    """The release that answered."""
-    items: list[RatedMovie]
-    """The best-rated movies."""
-
-
 @router.get("", summary="Find users", responses=documented(422, 500))
 def find_users(
     service: ServiceDependency,
@@ -82,7 +52,7 @@ def find_users(
             examples=["4"],
         ),
     ] = "",
-    offset: Annotated[int, Query(ge=0, le=2**31, description="How many to pass over.", examples=[0])] = 0,
+    offset: Offset = 0,
     limit: Limit = 10,
 ) -> Users:
     """Users whose id starts with some digits, lowest id first, with how many movies each has rated."""
@@ -92,42 +62,6 @@ def find_users(
         release=release.version,
         total=len(matches),
         items=[_summary(release, int(position)) for position in matches[offset : offset + limit]],
-    )
-
-
-@router.get("/{user_id}/history", summary="What a user has rated", responses=documented(404, 422, 500))
-def history(service: ServiceDependency, user_id: UserId, limit: Limit = 10) -> UserHistory:
-    """The movies a user rated best, the latest first among equals."""
-    release = service.release
-    position = release.user_position(user_id)
-    if position is None:
-        raise HTTPException(
-            404, f"User {user_id} is not in release {release.version}. GET /api/v1/users lists those who are."
-        )
-    rated = release.history_of(user_id)
-    order = np.lexsort((rated.movie_ids, -rated.timestamps, -rated.ratings))
-    order = order[release.movie_positions(rated.movie_ids[order]) >= 0][:limit]
-    items = []
-    for row in order.tolist():
-        movie = release.movie(int(rated.movie_ids[row]))
-        items.append(
-            RatedMovie(
-                movie_id=movie.movie_id,
-                title=movie.title,
-                release_year=movie.release_year,
-                genres=list(movie.genres),
-                rating=round(float(rated.ratings[row]), 4),
-                rated_at=_time(int(rated.timestamps[row])),
-            )
-        )
-    summary = _summary(release, position)
-    return UserHistory(
-        user_id=user_id,
-        position=position,
-        rating_count=summary.rating_count,
-        highest_rating=release.highest_rating,
-        release=release.version,
-        items=items,
     )
 
 
@@ -153,8 +87,3 @@ def _starting_with(user_ids: NDArray[np.int64], digits: str) -> NDArray[np.int64
     starts = np.searchsorted(user_ids, first * widths)
     stops = np.searchsorted(user_ids, (first + 1) * widths)
     return np.concatenate([np.arange(a, b) for a, b in zip(starts, stops, strict=True)])
-
-
-def _time(timestamp: int) -> datetime | None:
-    # Ratings without times stand at 0 in a release.
-    return datetime.fromtimestamp(timestamp, UTC) if timestamp else None

@@ -158,9 +158,9 @@ def live_release(small_releases: Path) -> releases.Release:
 
 
 @pytest.fixture
-def client(small_releases: Path) -> Iterator[TestClient]:
+def client(small_releases: Path, tmp_path: Path) -> Iterator[TestClient]:
     """A client of a fresh service, without a network."""
-    app = create_app(Settings(releases=small_releases))
+    app = create_app(Settings(releases=small_releases, ratings=f"sqlite:///{tmp_path / 'ratings.db'}"))
     with TestClient(app, raise_server_exceptions=False) as connected:
         yield connected
 

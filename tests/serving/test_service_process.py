@@ -23,7 +23,7 @@ from recommender.errors import MarqueeError
 from serving.app import serve
 from serving.settings import Settings
 try:
-    serve(Settings(release=Path(sys.argv[1]), port=0))
+    serve(Settings(release=Path(sys.argv[1]), ratings=f"sqlite:///{sys.argv[1]}.db", port=0))
 except MarqueeError as error:
     sys.exit(f"{type(error).__name__}: {error}")
 """
