@@ -28,6 +28,7 @@ TRIALS = Trials(
         trial("1", 0.3, hidden=(128,), dropout=0.2, learning_rate=0.01),
         trial("2", None, hidden=(128,), dropout=0.4, learning_rate=0.1),
     ),
+    start=trial("start", 0.2, hidden=(), learning_rate=0.003),
 )
 
 
