@@ -93,6 +93,9 @@ class TunerConfig(Configuration):
     """Of Hyperband: one in so many trials goes on, for so many times the epochs."""
     max_trials: int = Field(default=10, ge=1)
     """Configurations that `bayesian` and `random` try; with Hyperband it follows from epochs and factor."""
+    minutes: float | None = Field(default=None, gt=0)
+    """After so many no further trial begins, and the search ends with those that run; the same search with
+    more time goes on from there. No limit if not given."""
     workers: int = Field(default=1, ge=1)
     """Processes on this machine that try configurations at the same time."""
     space: dict[str, Searched] = Field(

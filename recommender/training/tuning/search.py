@@ -52,7 +52,7 @@ class Search:
     @property
     def project(self) -> str:
         """The folder's own folder for this search: Keras Tuner goes on with whatever it finds in one."""
-        config = self.config.model_copy(update={"enabled": True, "workers": 1})
+        config = self.config.model_copy(update={"enabled": True, "workers": 1, "minutes": None})
         of_a_trial = identity(TransformedExamples(self.examples), self.trainer, self.seed)
         return hashlib.sha256(f"{of_a_trial}\n{config.model_dump_json()}".encode()).hexdigest()[:16]
 
