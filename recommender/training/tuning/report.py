@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 
 from recommender.data.written_whole import written_whole
 from recommender.training.tuning.configuration import Value
-from recommender.training.tuning.trials import Trials, shown
+from recommender.training.tuning.trials import Trials, shown, shown_score, shown_seconds
 
 PAGE: Final = "trials.html"
 _TICKS: Final = 5
@@ -27,7 +27,11 @@ def write_report(trials: Trials, folder: Path) -> None:
     page = templates.get_template("trials.html.j2").render(
         trials=trials,
         ranked=trials.ranked(),
+        failed=sum(trial.score is None for trial in trials.trials),
+        minutes=sum(trial.seconds or 0.0 for trial in trials.trials) / 60,
         shown=shown,
+        score=shown_score,
+        seconds=shown_seconds,
         plot=figure.to_html(
             full_html=False,
             include_plotlyjs=True,

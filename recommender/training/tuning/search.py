@@ -130,8 +130,8 @@ def tune(search: Search) -> tuple[TrainerConfig, Trials]:
         the search saw, or the one that the search started from, where no trial was better; and all trials.
 
     Raises:
-        TrainingError: no trial gave a finite score, there is no validation part, the space does not fit the
-            trainer, or another process goes on with the same search.
+        TrainingError: no trial was begun, or none gave a finite score, there is no validation part, the space
+            does not fit the trainer, or another process goes on with the same search.
     """
     if not len(TransformedExamples(search.examples).interactions("validation")):
         raise TrainingError("Tuning needs a validation part: set transform.split.validation_size above 0.")
@@ -150,6 +150,8 @@ def tune(search: Search) -> tuple[TrainerConfig, Trials]:
             except RuntimeError as error:  # Keras Tuner gives up after many failures in a row
                 raise TrainingError(f"Trials of the search failed, one after another: {error}") from error
         tried = tuple(_record(trial, search.config) for trial in tuner.oracle.trials.values())
+        if not tried:
+            raise TrainingError("No trial began in the time that the search had: raise tuner.minutes.")
         if all(trial.score is None for trial in tried):
             raise TrainingError("Every trial of the search failed: the log of the Tuner step says why.")
         start = _start(search)

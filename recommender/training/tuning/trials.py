@@ -89,3 +89,13 @@ def shown(value: Value | None) -> str:
     if isinstance(value, tuple):
         return f"[{', '.join(map(str, value))}]"
     return str(value)
+
+
+def shown_score(trial: Trial) -> str:
+    """The score of a trial as a person reads it."""
+    return "failed" if trial.score is None else f"{trial.score:.4f}"
+
+
+def shown_seconds(trial: Trial) -> str:
+    """How long a trial took, in whole seconds; nothing where it failed."""
+    return "" if trial.seconds is None else f"{trial.seconds:.0f}"

@@ -72,6 +72,22 @@ def test_a_search_in_which_every_trial_fails_is_an_error(search, caplog):
     )
 
 
+def test_the_configuration_that_a_search_starts_from_is_kept_where_no_trial_is_better(search):
+    best, trials = tune(search(algorithm="random", epochs=1, space={"learning_rate": (1e-9,)}))
+    # The same learning rate and the same epochs: the only trial is as good, and not better.
+    assert trials.trials[0].score == trials.start.score
+    assert not trials.better_than_start
+    assert best == START
+
+
+def test_no_trial_begins_when_the_time_is_over_and_the_search_goes_on_with_more(search):
+    config = {"algorithm": "random", "max_trials": 2, "epochs": 1, "space": LEARNING_RATES}
+    with pytest.raises(TrainingError, match=r"No trial .* tuner\.minutes"):
+        tune(search(minutes=1e-9, **config))
+    _, trials = tune(search(minutes=60.0, **config))
+    assert len(trials.trials) == 2
+
+
 def test_two_workers_share_the_trials_of_one_search(search):
     config = {"algorithm": "random", "max_trials": 3, "epochs": 1, "space": LEARNING_RATES}
     best, trials = tune(search("alone", **config))
