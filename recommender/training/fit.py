@@ -189,7 +189,7 @@ def train(
         checkpoints = unfinished / identity(examples, config, seed)
     if not is_chief(strategy):
         return fit(examples, config, seed, strategy=strategy)
-    with tracked(tracking, config, seed, examples) as run:
+    with tracked(tracking, config, seed, examples, checkpoints) as run:
         fitted = fit(examples, config, seed, run.callbacks(), strategy=strategy, checkpoints=checkpoints)
         output.mkdir(parents=True, exist_ok=True)
         save_user_tower(fitted.two_tower.user_tower, examples, output / "user_tower")

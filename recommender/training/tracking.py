@@ -4,8 +4,9 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 SAVED_MODELS = ("user_tower", "movie_tower", "ranker")
 """Folders of a trained model that MLflow gets, each as a model with its signature."""
+_RUN_FILE: Final = "mlflow_run_id"
 
 
 class TrackedRun:
@@ -136,6 +138,12 @@ def _write_hyperparameters(folder: Path, report: TrainingReport) -> None:
             name: value if isinstance(value, bool | int | float | str) else str(value)
             for name, value in values.items()
         }
+        # The table's columns in the order of the configuration, the objective before the other metrics.
+        metrics = sorted(report.validation, key=lambda name: "ndcg" not in name)
+        hparams.hparams_config(
+            hparams=[hparams.HParam(name) for name in plain],
+            metrics=[hparams.Metric(f"best/{name}", display_name=name) for name in metrics],
+        )
         hparams.hparams(plain, trial_id=folder.name)
         for name, value in report.validation.items():
             tf.summary.scalar(f"best/{name}", value, step=0)
@@ -156,16 +164,25 @@ def _write_projector(folder: Path, examples: TransformedExamples, movies: npt.ND
         for title, names in zip(titles, genres, strict=True)
     ]
     (folder / "movies.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    variables = tf.train.Checkpoint(movies=tf.Variable(movies))
-    checkpoint = variables.write(str(folder / "movies.ckpt"))
-    config = projector.ProjectorConfig(model_checkpoint_path=Path(checkpoint).name)
-    config.embeddings.add(tensor_name="movies/.ATTRIBUTES/VARIABLE_VALUE", metadata_path="movies.tsv")
+    # A file of its own, because the projector looks for a checkpoint from where TensorBoard was started.
+    movies.astype("<f4").tofile(folder / "movies.float32")
+    config = projector.ProjectorConfig()
+    config.embeddings.add(
+        tensor_name="movies",
+        tensor_path="movies.float32",
+        tensor_shape=movies.shape,
+        metadata_path="movies.tsv",
+    )
     projector.visualize_embeddings(str(folder), config)
 
 
 @contextmanager
 def tracked(
-    tracking: Tracking, config: TrainerConfig, seed: int, examples: TransformedExamples
+    tracking: Tracking,
+    config: TrainerConfig,
+    seed: int,
+    examples: TransformedExamples,
+    unfinished: Path | None = None,
 ) -> Iterator[TrackedRun]:
     """Report what happens inside to MLflow and TensorBoard, as far as they are configured.
 
@@ -176,6 +193,8 @@ def tracked(
         config: Reported as parameters, dotted names.
         seed: Reported as a parameter.
         examples: Its split manifest is kept with the run.
+        unfinished: Where training keeps its state: one that is killed and goes on goes on with its MLflow run
+            and its TensorBoard folder, too. A new run without it.
     """
     if tracking.mlflow_uri is None:
         folder = Path(tracking.tensorboard) if tracking.tensorboard else None
@@ -190,13 +209,34 @@ def tracked(
         os.environ.setdefault("_MLFLOW_SERVER_ARTIFACT_ROOT", tracking.mlflow_artifacts)
     mlflow.set_tracking_uri(tracking.mlflow_uri)
     mlflow.set_experiment(tracking.experiment)
-    with mlflow.start_run() as run:
+    # Otherwise MLflow's page opens on what it has for language models.
+    mlflow.set_experiment_tag("mlflow.experimentKind", "custom_model_development")
+    name = f"{config.model.loss}-{config.model.dimension}-seed-{seed}"
+    with mlflow.start_run(_run_before(unfinished), run_name=name) as run:
+        if unfinished is not None:
+            unfinished.mkdir(parents=True, exist_ok=True)
+            (unfinished / _RUN_FILE).write_text(run.info.run_id, encoding="utf-8")
         mlflow.log_params({"seed": seed, **_flat(config.model_dump(mode="json"))})
         manifest = examples.folder / SplitManifest.file_name
         if manifest.is_file():
             mlflow.log_artifact(str(manifest))
-        folder = Path(tracking.tensorboard) / run.info.run_id if tracking.tensorboard else None
-        yield TrackedRun(run.info.run_id, folder, tracking.profile)
+        began = datetime.fromtimestamp(run.info.start_time / 1000, UTC)
+        folder = f"{began:%Y%m%dT%H%M%SZ}-{run.info.run_id[:8]}"
+        tensorboard = Path(tracking.tensorboard) / folder if tracking.tensorboard else None
+        yield TrackedRun(run.info.run_id, tensorboard, tracking.profile)
+
+
+def _run_before(unfinished: Path | None) -> str | None:
+    """MLflow's id of the run that a killed training left, if it is still there."""
+    import mlflow
+
+    if unfinished is None or not (unfinished / _RUN_FILE).is_file():
+        return None
+    run_id = (unfinished / _RUN_FILE).read_text(encoding="utf-8")
+    try:
+        return str(mlflow.get_run(run_id).info.run_id)
+    except mlflow.exceptions.MlflowException:  # another database, or the run was deleted
+        return None
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
