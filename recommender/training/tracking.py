@@ -2,7 +2,8 @@
 
 import logging
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -78,17 +79,13 @@ class TrackedRun:
         import mlflow
 
         client = mlflow.MlflowClient()
-        entities = mlflow.entities
         points = [
-            entities.Metric(f"{task}/{name}".replace("@", "_at_"), value, 0, step)
+            _metric(f"{task}/{name}", value, step)
             for task, logs in report.curves.items()
             for name, values in logs.items()
             for step, value in enumerate(values, start=1)
         ]
-        best = [
-            entities.Metric(f"best/{name}".replace("@", "_at_"), value, 0, 0)
-            for name, value in report.validation.items()
-        ]
+        best = [_metric(f"best/{name}", value) for name, value in report.validation.items()]
         for start in range(0, len(points), 1000):  # MLflow takes no more at once
             client.log_batch(self.run_id, metrics=points[start : start + 1000])
         client.log_batch(self.run_id, metrics=best)
@@ -97,6 +94,41 @@ class TrackedRun:
         for name in SAVED_MODELS:
             if (model / name).is_dir():
                 _log_model(name, model / name)
+
+
+def track_evaluation(tracking: Tracking, model: Path, means: Mapping[str, float], report: Path) -> None:
+    """Give the MLflow run that trained a model what the model reached on the test part.
+
+    Args:
+        tracking: Where the run was reported to.
+        model: Folder of the trained model, whose `training.json` names the run.
+        means: The metrics, such as `{"ndcg@10": 0.45}`.
+        report: Folder of the evaluation's report.
+    """
+    run_id = TrainingReport.read(model).mlflow_run_id
+    if run_id is None or tracking.mlflow_uri is None:
+        return
+    _without_telemetry()
+    import mlflow
+
+    client = mlflow.MlflowClient(tracking.mlflow_uri)
+    try:
+        client.log_batch(run_id, metrics=[_metric(f"test/{name}", value) for name, value in means.items()])
+        client.log_artifacts(run_id, str(report), "evaluation")
+    except mlflow.exceptions.MlflowException as error:
+        # The run may have been deleted since: that makes the model no worse.
+        logger.warning("MLflow's run %s does not get the evaluation: %s", run_id, error)
+
+
+def _metric(name: str, value: float, step: int = 0) -> Any:
+    from mlflow.entities import Metric
+
+    return Metric(name.replace("@", "_at_"), value, int(time.time() * 1000), step)
+
+
+def _without_telemetry() -> None:
+    # MLflow would report its usage to its makers; whoever wants that sets the variable to false.
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 
 def _log_model(name: str, folder: Path) -> None:
@@ -200,8 +232,7 @@ def tracked(
         folder = Path(tracking.tensorboard) if tracking.tensorboard else None
         yield TrackedRun(None, folder, tracking.profile)
         return
-    # MLflow would report its usage to its makers; whoever wants that sets the variable to false.
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    _without_telemetry()
     import mlflow
 
     if tracking.mlflow_artifacts is not None:
