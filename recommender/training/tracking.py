@@ -252,9 +252,9 @@ def tracked(
         if manifest.is_file():
             mlflow.log_artifact(str(manifest))
         began = datetime.fromtimestamp(run.info.start_time / 1000, UTC)
-        folder = f"{began:%Y%m%dT%H%M%SZ}-{run.info.run_id[:8]}"
-        tensorboard = Path(tracking.tensorboard) / folder if tracking.tensorboard else None
-        yield TrackedRun(run.info.run_id, tensorboard, tracking.profile)
+        label = f"{began:%Y%m%dT%H%M%SZ}-{run.info.run_id[:8]}"
+        folder = Path(tracking.tensorboard) / label if tracking.tensorboard else None
+        yield TrackedRun(run.info.run_id, folder, tracking.profile)
 
 
 def _run_before(unfinished: Path | None) -> str | None:
