@@ -82,19 +82,19 @@ class Tuner(BaseTuner):
         values = chosen_values(drawn, self._search.config)
         epochs = int(drawn.get("tuner/epochs", self._search.config.epochs))
         words = _words(values)
-        number = int(trial.trial_id) + 1
+        number = _number(trial.trial_id)
         logger.info(
-            "trial %d of at most %d: at most %d epochs with %s", number, self._most_trials, epochs, words
+            "trial %s of at most %d: at most %d epochs with %s", number, self._most_trials, epochs, words
         )
         checkpoints = Path(self.get_trial_dir(trial.trial_id)) / "checkpoints"
         try:
             config = with_values(self._search.trainer, {**values, "epochs": epochs})
             score, seconds = _score(self._examples, config, self._search.seed, checkpoints)
         except Exception as error:
-            logger.warning("trial %d failed with %s: %s", number, words, error)
+            logger.warning("trial %s failed with %s: %s", number, words, error)
             raise
         shutil.rmtree(checkpoints, ignore_errors=True)
-        logger.info("trial %d: %s %.4f after %.0f s", number, OBJECTIVE, score, seconds)
+        logger.info("trial %s: %s %.4f after %.0f s", number, OBJECTIVE, score, seconds)
         return {OBJECTIVE: score, "seconds": seconds}
 
     def pre_create_trial(self) -> None:
@@ -212,6 +212,11 @@ def _score(
     return fitted.curves[OBJECTIVE][fitted.epochs - 1], time.perf_counter() - began
 
 
+def _number(trial_id: str) -> str:
+    """What people call the trial that Keras Tuner calls 0007: 8."""
+    return str(int(trial_id) + 1)
+
+
 def _words(values: Mapping[str, Value]) -> str:
     return ", ".join(f"{name} {shown(value)}" for name, value in values.items())
 
@@ -220,12 +225,12 @@ def _record(trial: Any, config: TunerConfig) -> Trial:
     drawn = trial.hyperparameters.values
     scored = trial.score is not None and math.isfinite(trial.score)
     return Trial(
-        name=trial.trial_id,
+        name=_number(trial.trial_id),
         status="completed" if scored else "failed",
         score=float(trial.score) if scored else None,
         epochs=int(drawn.get("tuner/epochs", config.epochs)),
         seconds=float(trial.metrics.get_best_value("seconds")) if scored else None,
-        continues=drawn.get("tuner/trial_id"),
+        continues=_number(drawn["tuner/trial_id"]) if "tuner/trial_id" in drawn else None,
         values=chosen_values(drawn, config),
     )
 

@@ -18,7 +18,7 @@ class Trial(Configuration):
     """One configuration that was tried."""
 
     name: str
-    """Given in the order of their start."""
+    """A number, in the order of their start."""
     status: Literal["completed", "failed"]
     """Whether there is a score."""
     score: float | None
