@@ -164,13 +164,15 @@ def _write_hyperparameters(folder: Path, report: TrainingReport) -> None:
     """The row of this run in TensorBoard's table of hyperparameters."""
     from tensorboard.plugins.hparams import api as hparams
 
-    values = {"seed": report.seed, **_flat(report.config.model_dump(mode="json"))}
+    # Without what says how to compute and not what.
+    config = report.config.model_dump(mode="json", exclude={"input", "mixed_precision", "strategy"})
+    values = {"seed": report.seed, **_flat(config)}
     with tf.summary.create_file_writer(str(folder)).as_default():
         plain = {
             name: value if isinstance(value, bool | int | float | str) else str(value)
             for name, value in values.items()
         }
-        # The table's columns in the order of the configuration, the objective before the other metrics.
+        # The objective before the other metrics.
         metrics = sorted(report.validation, key=lambda name: "ndcg" not in name)
         hparams.hparams_config(
             hparams=[hparams.HParam(name) for name in plain],
@@ -240,8 +242,6 @@ def tracked(
         os.environ.setdefault("_MLFLOW_SERVER_ARTIFACT_ROOT", tracking.mlflow_artifacts)
     mlflow.set_tracking_uri(tracking.mlflow_uri)
     mlflow.set_experiment(tracking.experiment)
-    # Otherwise MLflow's page opens on what it has for language models.
-    mlflow.set_experiment_tag("mlflow.experimentKind", "custom_model_development")
     name = f"{config.model.loss}-{config.model.dimension}-seed-{seed}"
     with mlflow.start_run(_run_before(unfinished), run_name=name) as run:
         if unfinished is not None:
