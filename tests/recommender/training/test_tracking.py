@@ -4,7 +4,8 @@ import mlflow
 import pytest
 
 from recommender.training.configuration import Tracking, TrainerConfig
-from recommender.training.tracking import tracked
+from recommender.training.report import TrainingReport
+from recommender.training.tracking import track_evaluation, tracked
 
 
 @pytest.fixture
@@ -38,3 +39,28 @@ def test_a_run_that_was_deleted_is_begun_anew(transformed, tracking, tmp_path):
     (tmp_path / "mlflow_run_id").write_text("0" * 32)
     with tracked(tracking, TrainerConfig(), 3, transformed, tmp_path) as run:
         assert run.run_id != "0" * 32
+
+
+def test_the_run_gets_what_the_model_reached_on_the_test_part(transformed, tracking, tmp_path):
+    with tracked(tracking, TrainerConfig(), 3, transformed) as run:
+        pass
+    model, evaluation = tmp_path / "model", tmp_path / "evaluation"
+    model.mkdir()
+    evaluation.mkdir()
+    (evaluation / "evaluation.html").write_text("<p>a report</p>")
+    report = TrainingReport(
+        config=TrainerConfig(),
+        seed=3,
+        epochs={},
+        validation={},
+        seconds={},
+        curves={},
+        mlflow_run_id=run.run_id,
+    )
+    report.write(model)
+    track_evaluation(tracking, model, {"ndcg@10": 0.45}, evaluation)
+    assert mlflow.get_run(run.run_id).data.metrics == {"test/ndcg_at_10": 0.45}
+    assert [file.name for file in (tmp_path / "artifacts").rglob("evaluation/*")] == ["evaluation.html"]
+    # A run that is gone does not stop the evaluation.
+    report.model_copy(update={"mlflow_run_id": "0" * 32}).write(model)
+    track_evaluation(tracking, model, {"ndcg@10": 0.45}, evaluation)
