@@ -13,6 +13,7 @@ def evaluator(
     evaluation: Output[Metrics],
     blessing: Output[Artifact],
     live: str = "",
+    tracking: str = "{}",
 ) -> None:
     """Judge the model on the whole catalogue beside the baselines and what is live.
 
@@ -24,6 +25,7 @@ def evaluator(
         evaluation: Gets `evaluation.json` and `evaluation.html`.
         blessing: Gets `blessing.json`.
         live: The folder of all releases, or the `evaluation.json` of what is live; nothing for no comparison.
+        tracking: `Tracking` as JSON: the MLflow run that trained the model gets metrics and report, too.
     """
     from pathlib import Path
 
@@ -32,6 +34,8 @@ def evaluator(
     from recommender.evaluation.report import write_report
     from recommender.features.transformed_examples import TransformedExamples
     from recommender.step import step
+    from recommender.training.configuration import Tracking
+    from recommender.training.tracking import track_evaluation
 
     with step():
         required = EvaluatorConfig.model_validate_json(config)
@@ -40,5 +44,7 @@ def evaluator(
         verdict = bless(result, required)
         write_report(result, verdict, Path(evaluation.path))
         verdict.write(Path(blessing.path))
+        reported = Tracking.model_validate_json(tracking)
+        track_evaluation(reported, Path(model.path), result.means, Path(evaluation.path))
         for name, value in result.means.items():
             evaluation.log_metric(name, value)

@@ -29,6 +29,8 @@ class RunConfig(Configuration):
     """Names the pipeline and the MLflow experiment."""
     seed: int = Field(default=42, ge=0, lt=2**32)
     """Of every random choice: split, initial weights, dropout, order, bootstrap."""
+    profile: bool = False
+    """Whether TensorBoard also gets a profile of some training steps."""
 
 
 class PipelineConfig(Configuration):

@@ -64,6 +64,7 @@ def movielens_pipeline(config: PipelineConfig, root: Path, until: str = "Pusher"
         mlflow_uri=server or f"sqlite:///{root / 'mlflow.db'}",
         mlflow_artifacts=None if server else (root / "mlflow").as_uri(),
         tensorboard=str(root / "tensorboard"),
+        profile=config.run.profile,
     )
     run_description = RunDescription(
         config=config.model_dump(mode="json"), seed=config.run.seed, git_commit=git_commit()
@@ -135,6 +136,7 @@ def movielens_pipeline(config: PipelineConfig, root: Path, until: str = "Pusher"
             "Evaluator": lambda: evaluator(
                 config=evaluator_config,
                 seed=seed,
+                tracking=tracking,
                 transformed_examples=made["transformed_examples"],
                 model=made["model"],
             ),

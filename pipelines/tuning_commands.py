@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from recommender.training.tuning.trials import Trials, shown
+from recommender.training.tuning.trials import Trials, shown, shown_score, shown_seconds
 
 console = Console()
 
@@ -65,11 +65,12 @@ def _show(trials: Trials) -> None:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("with")
     ranked = trials.ranked()
-    for trial in ranked[:_SHOWN]:
-        score = "failed" if trial.score is None else f"{trial.score:.4f}"
-        seconds = "" if trial.seconds is None else f"{trial.seconds:.0f}"
+    for trial in (*ranked[:_SHOWN], trials.start):
         words = ", ".join(f"{name} {shown(value)}" for name, value in trial.values.items())
-        table.add_row(trial.name, score, str(trial.epochs), seconds, escape(words))
+        numbers = shown_score(trial), str(trial.epochs), shown_seconds(trial)
+        table.add_row(trial.name, *numbers, escape(words))
     counted = f"The best {_SHOWN} of {len(ranked)}" if len(ranked) > _SHOWN else str(len(ranked))
-    console.print(f"\n{counted} trials, judged by NDCG@10 on the validation part")
+    console.print(f"\n{counted} trials, judged by NDCG@10 on the validation part, and what they started from")
     console.print(table)
+    if not trials.better_than_start:
+        console.print("No trial was better than the configuration that they started from: it is kept.")

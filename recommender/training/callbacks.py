@@ -107,7 +107,8 @@ class StopOnNaN(tf.keras.callbacks.Callback):
             self._read()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Put the mean in place of the last step's loss.
+        """Put the mean in place of the last step's loss, and leave out TFRS's other two: without penalties on
+        weights one is 0, and the other the last step's loss once more.
 
         Raises:
             TrainingError: the loss was NaN or infinite.
@@ -115,6 +116,8 @@ class StopOnNaN(tf.keras.callbacks.Callback):
         self._read()
         if logs is not None and self._losses:
             logs["loss"] = math.fsum(self._losses) / len(self._losses)
+            for name in ("regularization_loss", "total_loss"):
+                logs.pop(name, None)
 
     def _read(self) -> None:
         for loss in self._unread:

@@ -77,8 +77,8 @@ def fit(
         callbacks: More Keras callbacks for the fit that chooses the number of epochs.
         strategy: Which devices fit the towers, as `make_strategy` gives it; one if not given. Each worker
             fits the ranking head by itself.
-        checkpoints: Where the towers' fits keep their state after each epoch and continue from; nothing is
-            kept without one.
+        checkpoints: Where the fits of towers and head keep their state after each epoch and continue from;
+            nothing is kept without one.
 
     Raises:
         TrainingError: there is nothing to train on, or the loss stopped being a number.
@@ -107,7 +107,15 @@ def fit(
         best = retrieval.epochs - 1
         result = {name: values[best] for name, values in retrieval.curves.items() if name.startswith("val_")}
     size = examples.n_users, examples.n_movies
-    ranking = fit_ranking(config, seed, *size, train, validation, config.ranking.epochs)
+    ranking = fit_ranking(
+        config,
+        seed,
+        *size,
+        train,
+        validation,
+        config.ranking.epochs,
+        checkpoints=checkpoints and checkpoints / "ranking",
+    )
     if "val_rmse" in ranking.curves:
         result["val_rmse"] = ranking.curves["val_rmse"][ranking.epochs - 1]
     two_tower, ranking_head, fitted_on = retrieval.model, ranking.model, train
@@ -138,7 +146,15 @@ def fit(
             strategy=strategy,
             checkpoints=checkpoints and checkpoints / "retrieval-on-everything",
         )
-        head_again = fit_ranking(config, seed, *size, known, nothing, ranking.epochs)
+        head_again = fit_ranking(
+            config,
+            seed,
+            *size,
+            known,
+            nothing,
+            ranking.epochs,
+            checkpoints=checkpoints and checkpoints / "ranking-on-everything",
+        )
         two_tower, ranking_head, fitted_on = again.model, head_again.model, known
         seconds["retrieval"] += again.seconds
         seconds["ranking"] += head_again.seconds
@@ -174,7 +190,7 @@ def train(
         checkpoints = unfinished / identity(examples, config, seed)
     if not is_chief(strategy):
         return fit(examples, config, seed, strategy=strategy)
-    with tracked(tracking, config, seed, examples) as run:
+    with tracked(tracking, config, seed, examples, checkpoints) as run:
         fitted = fit(examples, config, seed, run.callbacks(), strategy=strategy, checkpoints=checkpoints)
         output.mkdir(parents=True, exist_ok=True)
         save_user_tower(fitted.two_tower.user_tower, examples, output / "user_tower")

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -10,8 +11,9 @@ from recommender.features.ragged_history import Batch, RaggedHistory
 from recommender.features.transformed_examples import History, Interactions
 from recommender.models.ranking_head import RankingHead
 from recommender.training.callbacks import BestWeights, Progress, StopOnNaN, Validation
+from recommender.training.checkpoint import Checkpoint
 from recommender.training.configuration import TrainerConfig
-from recommender.training.report import EpochLogs, epoch_logs
+from recommender.training.report import EpochLogs
 
 _PAIRS_AT_ONCE = 65_536
 
@@ -24,7 +26,7 @@ class FittedRanking:
         model: With the weights of the best epoch.
         epochs: How many epochs it was best after.
         curves: The logs of each epoch.
-        seconds: How long the fit took.
+        seconds: How long the fit took, since it was last started.
     """
 
     model: RankingHead
@@ -41,6 +43,8 @@ def fit_ranking(
     train: Interactions,
     validation: Interactions,
     epochs: int,
+    *,
+    checkpoints: Path | None = None,
 ) -> FittedRanking:
     """Fit the ranking head.
 
@@ -52,6 +56,8 @@ def fit_ranking(
         train: The ratings to train on.
         validation: What stopping is chosen by; without ratings, training goes through all its epochs.
         epochs: Most epochs.
+        checkpoints: Folder of this fit alone, in which it keeps its state after each epoch and from which it
+            continues; nothing is kept without one.
     """
     began = time.perf_counter()
     tf.keras.utils.set_random_seed(seed)
@@ -69,22 +75,28 @@ def fit_ranking(
         errors = predicted_ratings(head, validation) - validation.rating
         return {"val_rmse": float(np.sqrt(np.mean(np.square(errors))))}
 
-    callbacks: list[tf.keras.callbacks.Callback] = [StopOnNaN()]
-    best = BestWeights("val_rmse", "min", config.ranking.patience)
-    if len(validation):
-        callbacks += [Validation(validation_rmse), best]
-    label = "ranking" if len(validation) else "ranking, on everything"
+    best = BestWeights("val_rmse", "min", config.ranking.patience) if len(validation) else None
+    chosen_by: list[tf.keras.callbacks.Callback] = []
+    if best is not None:
+        chosen_by = [Validation(validation_rmse), best]
+    checkpoint = Checkpoint(checkpoints, epochs, best)
+    if checkpoint.done:
+        head.optimizer.build(head.trainable_variables)
+        checkpoint.restore(head)
+    label = "ranking" if best is not None else "ranking, on everything"
     steps = max(1, round(len(train) / config.ranking.batch_size))
-    fitted = head.fit(
-        _owners_in_turn(users, movies, steps, seed),
-        epochs=epochs,
-        steps_per_epoch=steps,
-        verbose=0,
-        callbacks=[*callbacks, Progress(label, epochs, len(train))],
-    )
+    if not checkpoint.finished:
+        head.fit(
+            _owners_in_turn(users, movies, steps, seed, checkpoint.done),
+            initial_epoch=checkpoint.done,
+            epochs=epochs,
+            steps_per_epoch=steps,
+            verbose=0,
+            callbacks=[StopOnNaN(), *chosen_by, Progress(label, epochs, len(train)), checkpoint],
+        )
     head.remember(users, movies)
-    chosen = best.epochs if len(validation) else epochs
-    return FittedRanking(head, chosen, epoch_logs(fitted.history), time.perf_counter() - began)
+    chosen = best.epochs if best is not None else epochs
+    return FittedRanking(head, chosen, checkpoint.curves, time.perf_counter() - began)
 
 
 def predicted_ratings(head: RankingHead, pairs: Interactions) -> np.ndarray:
@@ -100,8 +112,13 @@ def predicted_ratings(head: RankingHead, pairs: Interactions) -> np.ndarray:
     return np.concatenate(batches)
 
 
-def _owners_in_turn(users: History, movies: History, steps: int, seed: int) -> tf.data.Dataset:
-    """Endless epochs of `steps` batches, each of which takes its share of the users and of the movies."""
+def _owners_in_turn(
+    users: History, movies: History, steps: int, seed: int, first_epoch: int
+) -> tf.data.Dataset:
+    """Endless epochs of `steps` batches, each of which takes its share of the users and of the movies.
+
+    The order of an epoch follows from its number, the first of which is `first_epoch`, and from the seed.
+    """
     sides = {"users": users, "movies": movies}
     tables = {name: RaggedHistory(history) for name, history in sides.items()}
 
@@ -126,4 +143,4 @@ def _owners_in_turn(users: History, movies: History, steps: int, seed: int) -> t
             batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
         )
 
-    return tf.data.Dataset.counter().flat_map(epoch).prefetch(tf.data.AUTOTUNE)
+    return tf.data.Dataset.counter(first_epoch).flat_map(epoch).prefetch(tf.data.AUTOTUNE)

@@ -2,10 +2,12 @@
 
 import logging
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 SAVED_MODELS = ("user_tower", "movie_tower", "ranker")
 """Folders of a trained model that MLflow gets, each as a model with its signature."""
+_RUN_FILE: Final = "mlflow_run_id"
 
 
 class TrackedRun:
@@ -76,17 +79,13 @@ class TrackedRun:
         import mlflow
 
         client = mlflow.MlflowClient()
-        entities = mlflow.entities
         points = [
-            entities.Metric(f"{task}/{name}".replace("@", "_at_"), value, 0, step)
+            _metric(f"{task}/{name}", value, step)
             for task, logs in report.curves.items()
             for name, values in logs.items()
             for step, value in enumerate(values, start=1)
         ]
-        best = [
-            entities.Metric(f"best/{name}".replace("@", "_at_"), value, 0, 0)
-            for name, value in report.validation.items()
-        ]
+        best = [_metric(f"best/{name}", value) for name, value in report.validation.items()]
         for start in range(0, len(points), 1000):  # MLflow takes no more at once
             client.log_batch(self.run_id, metrics=points[start : start + 1000])
         client.log_batch(self.run_id, metrics=best)
@@ -95,6 +94,41 @@ class TrackedRun:
         for name in SAVED_MODELS:
             if (model / name).is_dir():
                 _log_model(name, model / name)
+
+
+def track_evaluation(tracking: Tracking, model: Path, means: Mapping[str, float], report: Path) -> None:
+    """Give the MLflow run that trained a model what the model reached on the test part.
+
+    Args:
+        tracking: Where the run was reported to.
+        model: Folder of the trained model, whose `training.json` names the run.
+        means: The metrics, such as `{"ndcg@10": 0.45}`.
+        report: Folder of the evaluation's report.
+    """
+    run_id = TrainingReport.read(model).mlflow_run_id
+    if run_id is None or tracking.mlflow_uri is None:
+        return
+    _without_telemetry()
+    import mlflow
+
+    client = mlflow.MlflowClient(tracking.mlflow_uri)
+    try:
+        client.log_batch(run_id, metrics=[_metric(f"test/{name}", value) for name, value in means.items()])
+        client.log_artifacts(run_id, str(report), "evaluation")
+    except mlflow.exceptions.MlflowException as error:
+        # The run may have been deleted since: that makes the model no worse.
+        logger.warning("MLflow's run %s does not get the evaluation: %s", run_id, error)
+
+
+def _metric(name: str, value: float, step: int = 0) -> Any:
+    from mlflow.entities import Metric
+
+    return Metric(name.replace("@", "_at_"), value, int(time.time() * 1000), step)
+
+
+def _without_telemetry() -> None:
+    # MLflow would report its usage to its makers; whoever wants that sets the variable to false.
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 
 def _log_model(name: str, folder: Path) -> None:
@@ -130,12 +164,20 @@ def _write_hyperparameters(folder: Path, report: TrainingReport) -> None:
     """The row of this run in TensorBoard's table of hyperparameters."""
     from tensorboard.plugins.hparams import api as hparams
 
-    values = {"seed": report.seed, **_flat(report.config.model_dump(mode="json"))}
+    # Without what says how to compute and not what.
+    config = report.config.model_dump(mode="json", exclude={"input", "mixed_precision", "strategy"})
+    values = {"seed": report.seed, **_flat(config)}
     with tf.summary.create_file_writer(str(folder)).as_default():
         plain = {
             name: value if isinstance(value, bool | int | float | str) else str(value)
             for name, value in values.items()
         }
+        # The objective before the other metrics.
+        metrics = sorted(report.validation, key=lambda name: "ndcg" not in name)
+        hparams.hparams_config(
+            hparams=[hparams.HParam(name) for name in plain],
+            metrics=[hparams.Metric(f"best/{name}", display_name=name) for name in metrics],
+        )
         hparams.hparams(plain, trial_id=folder.name)
         for name, value in report.validation.items():
             tf.summary.scalar(f"best/{name}", value, step=0)
@@ -156,16 +198,25 @@ def _write_projector(folder: Path, examples: TransformedExamples, movies: npt.ND
         for title, names in zip(titles, genres, strict=True)
     ]
     (folder / "movies.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    variables = tf.train.Checkpoint(movies=tf.Variable(movies))
-    checkpoint = variables.write(str(folder / "movies.ckpt"))
-    config = projector.ProjectorConfig(model_checkpoint_path=Path(checkpoint).name)
-    config.embeddings.add(tensor_name="movies/.ATTRIBUTES/VARIABLE_VALUE", metadata_path="movies.tsv")
+    # A file of its own, because the projector looks for a checkpoint from where TensorBoard was started.
+    movies.astype("<f4").tofile(folder / "movies.float32")
+    config = projector.ProjectorConfig()
+    config.embeddings.add(
+        tensor_name="movies",
+        tensor_path="movies.float32",
+        tensor_shape=movies.shape,
+        metadata_path="movies.tsv",
+    )
     projector.visualize_embeddings(str(folder), config)
 
 
 @contextmanager
 def tracked(
-    tracking: Tracking, config: TrainerConfig, seed: int, examples: TransformedExamples
+    tracking: Tracking,
+    config: TrainerConfig,
+    seed: int,
+    examples: TransformedExamples,
+    unfinished: Path | None = None,
 ) -> Iterator[TrackedRun]:
     """Report what happens inside to MLflow and TensorBoard, as far as they are configured.
 
@@ -176,13 +227,14 @@ def tracked(
         config: Reported as parameters, dotted names.
         seed: Reported as a parameter.
         examples: Its split manifest is kept with the run.
+        unfinished: Where training keeps its state: one that is killed and goes on goes on with its MLflow run
+            and its TensorBoard folder, too. A new run without it.
     """
     if tracking.mlflow_uri is None:
         folder = Path(tracking.tensorboard) if tracking.tensorboard else None
         yield TrackedRun(None, folder, tracking.profile)
         return
-    # MLflow would report its usage to its makers; whoever wants that sets the variable to false.
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    _without_telemetry()
     import mlflow
 
     if tracking.mlflow_artifacts is not None:
@@ -190,13 +242,32 @@ def tracked(
         os.environ.setdefault("_MLFLOW_SERVER_ARTIFACT_ROOT", tracking.mlflow_artifacts)
     mlflow.set_tracking_uri(tracking.mlflow_uri)
     mlflow.set_experiment(tracking.experiment)
-    with mlflow.start_run() as run:
+    name = f"{config.model.loss}-{config.model.dimension}-seed-{seed}"
+    with mlflow.start_run(_run_before(unfinished), run_name=name) as run:
+        if unfinished is not None:
+            unfinished.mkdir(parents=True, exist_ok=True)
+            (unfinished / _RUN_FILE).write_text(run.info.run_id, encoding="utf-8")
         mlflow.log_params({"seed": seed, **_flat(config.model_dump(mode="json"))})
         manifest = examples.folder / SplitManifest.file_name
         if manifest.is_file():
             mlflow.log_artifact(str(manifest))
-        folder = Path(tracking.tensorboard) / run.info.run_id if tracking.tensorboard else None
+        began = datetime.fromtimestamp(run.info.start_time / 1000, UTC)
+        label = f"{began:%Y%m%dT%H%M%SZ}-{run.info.run_id[:8]}"
+        folder = Path(tracking.tensorboard) / label if tracking.tensorboard else None
         yield TrackedRun(run.info.run_id, folder, tracking.profile)
+
+
+def _run_before(unfinished: Path | None) -> str | None:
+    """MLflow's id of the run that a killed training left, if it is still there."""
+    import mlflow
+
+    if unfinished is None or not (unfinished / _RUN_FILE).is_file():
+        return None
+    run_id = (unfinished / _RUN_FILE).read_text(encoding="utf-8")
+    try:
+        return str(mlflow.get_run(run_id).info.run_id)
+    except mlflow.exceptions.MlflowException:  # another database, or the run was deleted
+        return None
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

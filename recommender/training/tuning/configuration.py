@@ -1,6 +1,6 @@
 """How hyperparameters are searched, and among which values."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
@@ -72,6 +72,13 @@ Searched = Annotated[
 ]
 
 
+_OF_USERS: Final = ("full_softmax", "reconstruction")
+_OF_RATINGS: Final = ("in_batch_softmax", "sampled_softmax", "bpr")
+_WITH_NEGATIVES: Final = ("sampled_softmax", "bpr")
+"""Losses that read a user at a time, those that read a rating at a time, and of these the ones that draw
+other movies."""
+
+
 class TunerConfig(Configuration):
     """How hyperparameters are searched."""
 
@@ -86,30 +93,42 @@ class TunerConfig(Configuration):
     """Of Hyperband: one in so many trials goes on, for so many times the epochs."""
     max_trials: int = Field(default=10, ge=1)
     """Configurations that `bayesian` and `random` try; with Hyperband it follows from epochs and factor."""
+    minutes: float | None = Field(default=None, gt=0)
+    """After so many no further trial begins, and the search ends with those that run; the same search with
+    more time goes on from there. No limit if not given."""
     workers: int = Field(default=1, ge=1)
     """Processes on this machine that try configurations at the same time."""
     space: dict[str, Searched] = Field(
         min_length=1,
         default={
-            "model.loss": ("full_softmax", "in_batch_softmax"),
-            "model.dimension": (64, 128, 256),
-            "model.temperature": Range(min=0.05, max=0.5, log=True),
+            "model.loss": (*_OF_USERS, *_OF_RATINGS),
+            "model.temperature": Range(
+                min=0.05, max=0.5, log=True, when={"model.loss": ("full_softmax", *_OF_RATINGS)}
+            ),
+            "model.negatives": Choices(choices=(64, 256, 1024), when={"model.loss": _WITH_NEGATIVES}),
+            "model.dimension": (64, 128, 256, 512),
             "model.user_tower.use_id": (False, True),
             "model.user_tower.use_history": (False, True),
             "model.user_tower.history_dropout": Range(
                 min=0.0, max=0.6, step=0.1, when={"model.user_tower.use_history": (True,)}
             ),
+            "model.user_tower.share_movie_embedding": Choices(
+                choices=(False, True), when={"model.user_tower.use_history": (True,)}
+            ),
             "model.*_tower.hidden": ((), (128,), (256,), (512,)),
             "model.*_tower.dropout": Range(
                 min=0.1, max=0.4, step=0.1, when={"model.*_tower.hidden": ((128,), (256,), (512,))}
             ),
-            "learning_rate": Range(min=1e-4, max=1e-2, log=True),
-            "weight_decay": Range(min=1e-5, max=1e-3, log=True),
-            # Users a step with the full softmax, ratings a step otherwise.
+            # Users a step, or ratings a step.
             "batch_size": (
-                Choices(choices=(64, 128, 256), when={"model.loss": ("full_softmax",)}),
-                Choices(choices=(256, 512, 1024, 4096), when={"model.loss": ("in_batch_softmax",)}),
+                Choices(choices=(64, 128, 256, 512, 1024), when={"model.loss": _OF_USERS}),
+                Choices(choices=(256, 512, 1024, 4096), when={"model.loss": _OF_RATINGS}),
             ),
+            "learning_rate": (
+                Range(min=1e-4, max=2e-2, log=True, when={"model.loss": ("reconstruction",)}),
+                Range(min=1e-4, max=1e-2, log=True, when={"model.loss": ("full_softmax", *_OF_RATINGS)}),
+            ),
+            "weight_decay": Range(min=1e-5, max=1e-3, log=True),
         },
     )
     """What is searched, by the dotted name of a field of `trainer`: a list of values, a range, or several

@@ -1,6 +1,8 @@
 """Keras Tuner's oracles, which draw the configurations, made to survive a kill."""
 
 import json
+import math
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,15 @@ class _Oracle(keras_tuner.Oracle):
     trials: dict[str, Any]
     accepts: Accepts
     """Whether drawn values go together."""
+    ends: float
+    """When no further trial begins, by the clock that only goes forward."""
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        """Draw, as long as there is time."""
+        if time.monotonic() > self.ends:
+            return {"status": "STOPPED", "values": None}
+        drawn: dict[str, Any] = super().populate_space(trial_id)
+        return drawn
 
     def save(self) -> None:
         """Write the state of the search, whole: Keras Tuner writes in place."""
@@ -87,6 +98,7 @@ def make_oracle(config: TunerConfig, seed: int, accepts: Accepts) -> keras_tuner
     else:
         oracle = _Random(max_trials=config.max_trials, **options)
     oracle.accepts = accepts
+    oracle.ends = math.inf if config.minutes is None else time.monotonic() + 60 * config.minutes
     oracle.verbose = 0
     return oracle
 

@@ -10,10 +10,12 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 
 from recommender.data.written_whole import written_whole
 from recommender.training.tuning.configuration import Value
-from recommender.training.tuning.trials import Trials, shown
+from recommender.training.tuning.trials import Trials, shown, shown_score, shown_seconds
 
 PAGE: Final = "trials.html"
 _TICKS: Final = 5
+_MOST_VALUES: Final = 8
+"""With more different numbers an axis is one of numbers, with so many ticks; else each value has its own."""
 _UNUSED: Final = "not used"
 """Where a line crosses an axis that says nothing about its trial."""
 
@@ -27,7 +29,11 @@ def write_report(trials: Trials, folder: Path) -> None:
     page = templates.get_template("trials.html.j2").render(
         trials=trials,
         ranked=trials.ranked(),
+        failed=sum(trial.score is None for trial in trials.trials),
+        minutes=sum(trial.seconds or 0.0 for trial in trials.trials) / 60,
         shown=shown,
+        score=shown_score,
+        seconds=shown_seconds,
         plot=figure.to_html(
             full_html=False,
             include_plotlyjs=True,
@@ -44,14 +50,18 @@ def parallel_coordinates(trials: Trials) -> go.Figure:
     """One line for each trial with a score: through what was set, to its epochs and its score."""
     scored = [trial for trial in trials.trials if trial.score is not None]
     scores = [trial.score for trial in scored]
-    axes = [_axis(name, [trial.values.get(name) for trial in scored]) for name in trials.names]
+    last = [name.rpartition(".")[2] for name in trials.names]
+    axes = [
+        _axis(short if last.count(short) == 1 else name, [trial.values.get(name) for trial in scored])
+        for name, short in zip(trials.names, last, strict=True)
+    ]
     axes.append(_axis("epochs", [trial.epochs for trial in scored]))
     axes.append({"label": "NDCG@10", "values": scores, "tickformat": ".3f"})
     figure = go.Figure(
         go.Parcoords(
             dimensions=axes,
-            line={"color": scores, "colorscale": "Viridis", "showscale": True},
-            labelangle=-20,
+            line={"color": scores, "colorscale": "Viridis", "colorbar": {"title": {"text": "NDCG@10"}}},
+            labelangle=-25,
             labelside="top",
         )
     )
@@ -63,10 +73,10 @@ def parallel_coordinates(trials: Trials) -> go.Figure:
     return figure
 
 
-def _axis(name: str, values: Sequence[Value | None]) -> dict[str, Any]:
+def _axis(label: str, values: Sequence[Value | None]) -> dict[str, Any]:
     given = [value for value in values if value is not None]
     numbers = sorted({value for value in given if _is_number(value)})
-    if len(numbers) > _TICKS and all(map(_is_number, given)):
+    if len(numbers) > _MOST_VALUES and all(map(_is_number, given)):
         places, ticks = _places_of_numbers(numbers)
     else:
         places = {shown(value): float(place) for place, value in enumerate(_in_order(given))}
@@ -76,7 +86,7 @@ def _axis(name: str, values: Sequence[Value | None]) -> dict[str, Any]:
     if len(given) < len(values):
         ticks = {_UNUSED: unused, **ticks}
     return {
-        "label": name.removeprefix("model."),
+        "label": label,
         "values": [unused if value is None else places[shown(value)] for value in values],
         "tickvals": list(ticks.values()),
         "ticktext": list(ticks),
@@ -89,7 +99,12 @@ def _places_of_numbers(numbers: Sequence[float]) -> tuple[dict[str, float], dict
     places = {shown(number): math.log10(number) if magnitudes else number for number in numbers}
     low, high = places[shown(numbers[0])], places[shown(numbers[-1])]
     marks = [low + (high - low) * part / (_TICKS - 1) for part in range(_TICKS)]
-    return places, {f"{10**mark if magnitudes else mark:.2g}": mark for mark in marks}
+    return places, {_in_short(10**mark if magnitudes else mark): mark for mark in marks}
+
+
+def _in_short(number: float) -> str:
+    """Two digits that count, such as 4100 or 0.0052."""
+    return f"{float(f'{number:.2g}'):g}"
 
 
 def _in_order(values: Sequence[Value]) -> list[Value]:

@@ -14,14 +14,15 @@ from typing import Any
 
 from keras_tuner.engine.base_tuner import BaseTuner
 
-from recommender.data.splits import SplitManifest
 from recommender.errors import TrainingError
 from recommender.features.transformed_examples import TransformedExamples
+from recommender.training.checkpoint import identity
 from recommender.training.configuration import TrainerConfig
-from recommender.training.fit import fit
+from recommender.training.fit import seed_everything
+from recommender.training.fit_retrieval import fit_retrieval
 from recommender.training.tuning.configuration import TunerConfig, Value
 from recommender.training.tuning.oracles import OBJECTIVE, make_oracle, most_trials
-from recommender.training.tuning.space import accepts, check_space, chosen_values, with_values
+from recommender.training.tuning.space import accepts, check_space, chosen_values, set_values, with_values
 from recommender.training.tuning.trials import Trial, Trials, shown
 
 logger = logging.getLogger(__name__)
@@ -51,10 +52,9 @@ class Search:
     @property
     def project(self) -> str:
         """The folder's own folder for this search: Keras Tuner goes on with whatever it finds in one."""
-        config = self.config.model_copy(update={"enabled": True, "workers": 1})
-        parts = (SplitManifest.read(self.examples), config, self.trainer)
-        identity = "\n".join([*(part.model_dump_json() for part in parts), str(self.seed)])
-        return hashlib.sha256(identity.encode()).hexdigest()[:16]
+        config = self.config.model_copy(update={"enabled": True, "workers": 1, "minutes": None})
+        of_a_trial = identity(TransformedExamples(self.examples), self.trainer, self.seed)
+        return hashlib.sha256(f"{of_a_trial}\n{config.model_dump_json()}".encode()).hexdigest()[:16]
 
 
 class Tuner(BaseTuner):
@@ -82,23 +82,19 @@ class Tuner(BaseTuner):
         values = chosen_values(drawn, self._search.config)
         epochs = int(drawn.get("tuner/epochs", self._search.config.epochs))
         words = _words(values)
-        number = int(trial.trial_id) + 1
+        number = _number(trial.trial_id)
         logger.info(
-            "trial %d of at most %d: at most %d epochs with %s", number, self._most_trials, epochs, words
+            "trial %s of at most %d: at most %d epochs with %s", number, self._most_trials, epochs, words
         )
-        began = time.perf_counter()
         checkpoints = Path(self.get_trial_dir(trial.trial_id)) / "checkpoints"
         try:
-            config = with_values(
-                self._search.trainer, {**values, "epochs": epochs, "refit": False, "ranking.epochs": 1}
-            )
-            fitted = fit(self._examples, config, self._search.seed, checkpoints=checkpoints)
+            config = with_values(self._search.trainer, {**values, "epochs": epochs})
+            score, seconds = _score(self._examples, config, self._search.seed, checkpoints)
         except Exception as error:
-            logger.warning("trial %d failed with %s: %s", number, words, error)
+            logger.warning("trial %s failed with %s: %s", number, words, error)
             raise
         shutil.rmtree(checkpoints, ignore_errors=True)
-        score, seconds = fitted.validation[OBJECTIVE], time.perf_counter() - began
-        logger.info("trial %d: %s %.4f after %.0f s", number, OBJECTIVE, score, seconds)
+        logger.info("trial %s: %s %.4f after %.0f s", number, OBJECTIVE, score, seconds)
         return {OBJECTIVE: score, "seconds": seconds}
 
     def pre_create_trial(self) -> None:
@@ -127,14 +123,15 @@ class Tuner(BaseTuner):
 
 
 def tune(search: Search) -> tuple[TrainerConfig, Trials]:
-    """Search.
+    """Search, then fit the configuration that the search started from, to compare with.
 
     Returns:
-        The configuration of the best trial, and all trials.
+        The configuration of the best trial with the epochs that it had, so that the Trainer gets from it what
+        the search saw, or the one that the search started from, where no trial was better; and all trials.
 
     Raises:
-        TrainingError: no trial gave a finite score, there is no validation part, the space does not fit the
-            trainer, or another process goes on with the same search.
+        TrainingError: no trial was begun, or none gave a finite score, there is no validation part, the space
+            does not fit the trainer, or another process goes on with the same search.
     """
     if not len(TransformedExamples(search.examples).interactions("validation")):
         raise TrainingError("Tuning needs a validation part: set transform.split.validation_size above 0.")
@@ -152,17 +149,72 @@ def tune(search: Search) -> tuple[TrainerConfig, Trials]:
                 tuner.search()
             except RuntimeError as error:  # Keras Tuner gives up after many failures in a row
                 raise TrainingError(f"Trials of the search failed, one after another: {error}") from error
+        tried = tuple(_record(trial, search.config) for trial in tuner.oracle.trials.values())
+        if not tried:
+            raise TrainingError("No trial began in the time that the search had: raise tuner.minutes.")
+        if all(trial.score is None for trial in tried):
+            raise TrainingError("Every trial of the search failed: the log of the Tuner step says why.")
+        start = _start(search)
     trials = Trials(
-        algorithm=search.config.algorithm,
-        names=tuple(search.config.space),
-        trials=tuple(_record(trial, search.config) for trial in tuner.oracle.trials.values()),
+        algorithm=search.config.algorithm, names=tuple(search.config.space), trials=tried, start=start
     )
-    best = trials.ranked()[0] if trials.trials else None
-    if best is None or best.score is None:
-        raise TrainingError("Every trial of the search failed: the log of the Tuner step says why.")
-    n_trials, words = len(trials.trials), _words(best.values)
-    logger.info("the best of %d trials: %s %.4f with %s", n_trials, OBJECTIVE, best.score, words)
-    return with_values(search.trainer, best.values), trials
+    best = trials.ranked()[0]
+    logger.info(
+        "the best of %d trials: %s %.4f with %s; as the trainer was configured: %s",
+        len(tried),
+        OBJECTIVE,
+        best.score,
+        _words(best.values),
+        "failed" if start.score is None else f"{start.score:.4f}",
+    )
+    if not trials.better_than_start:
+        return search.trainer, trials
+    return with_values(search.trainer, {**best.values, "epochs": best.epochs}), trials
+
+
+def _start(search: Search) -> Trial:
+    """What the configuration gives that the search started from, with as many epochs as it has."""
+    score = seconds = None
+    try:
+        score, seconds = _score(
+            TransformedExamples(search.examples),
+            search.trainer,
+            search.seed,
+            search.folder / search.project / "start",
+        )
+    except TrainingError as error:
+        logger.warning("the configuration that the search started from failed: %s", error)
+    return Trial(
+        name="start",
+        status="failed" if score is None else "completed",
+        score=score,
+        epochs=search.trainer.epochs,
+        seconds=seconds,
+        continues=None,
+        values=set_values(search.trainer, search.config),
+    )
+
+
+def _score(
+    examples: TransformedExamples, config: TrainerConfig, seed: int, checkpoints: Path
+) -> tuple[float, float]:
+    """The best validation NDCG@10 of the towers, and the seconds until it was known.
+
+    What is fitted after the towers has no part in the objective, and is left out.
+    """
+    began = time.perf_counter()
+    seed_everything(seed)
+    train = examples.interactions("train").known()
+    validation = examples.interactions("validation").known()
+    fitted = fit_retrieval(
+        examples, config, seed, ("train",), train, validation, config.epochs, [], checkpoints=checkpoints
+    )
+    return fitted.curves[OBJECTIVE][fitted.epochs - 1], time.perf_counter() - began
+
+
+def _number(trial_id: str) -> str:
+    """What people call the trial that Keras Tuner calls 0007: 8."""
+    return str(int(trial_id) + 1)
 
 
 def _words(values: Mapping[str, Value]) -> str:
@@ -173,12 +225,12 @@ def _record(trial: Any, config: TunerConfig) -> Trial:
     drawn = trial.hyperparameters.values
     scored = trial.score is not None and math.isfinite(trial.score)
     return Trial(
-        name=trial.trial_id,
+        name=_number(trial.trial_id),
         status="completed" if scored else "failed",
         score=float(trial.score) if scored else None,
         epochs=int(drawn.get("tuner/epochs", config.epochs)),
         seconds=float(trial.metrics.get_best_value("seconds")) if scored else None,
-        continues=drawn.get("tuner/trial_id"),
+        continues=_number(drawn["tuner/trial_id"]) if "tuner/trial_id" in drawn else None,
         values=chosen_values(drawn, config),
     )
 

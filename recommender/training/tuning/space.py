@@ -85,6 +85,24 @@ def chosen_values(drawn: Mapping[str, Any], space: TunerConfig) -> dict[str, Val
     }
 
 
+def set_values(config: TrainerConfig, space: TunerConfig) -> dict[str, Value]:
+    """What a configuration has in place of what a trial would draw, by the names of the space.
+
+    A name with `*` is left out where it stands for fields that differ.
+    """
+    tree = config.model_dump()
+    values: dict[str, Value] = {}
+    for name, dimensions in space.dimensions.items():
+        here = {branch[key] for branch, key in _places(tree, name)}
+        searched = any(
+            all(values.get(other) in wanted for other, wanted in dimension.when.items())
+            for dimension in dimensions
+        )
+        if searched and len(here) == 1:
+            values[name] = here.pop()
+    return values
+
+
 def _keras_names(name: str, dimensions: Sequence[Choices | Range]) -> list[str]:
     # Keras Tuner drops a value where any parameter of its name is not active, so each has a name of its own.
     return [name, *(f"{name} ({number})" for number in range(2, len(dimensions) + 1))]
@@ -114,15 +132,18 @@ def _ends(dimension: Range) -> tuple[float, float]:
 def _tree(config: TrainerConfig, values: Mapping[str, Value]) -> dict[str, Any]:
     tree: dict[str, Any] = config.model_dump(mode="json")
     for name, value in values.items():
-        *path, last = name.split(".")
-        found = [
-            (branch, key) for branch in _branches(tree, path) for key in branch if fnmatchcase(key, last)
-        ]
-        if not found:
-            raise TrainingError(f"tuner.space.{name}: the trainer has no such field.")
-        for branch, key in found:
+        for branch, key in _places(tree, name):
             branch[key] = value
     return tree
+
+
+def _places(tree: dict[str, Any], name: str) -> list[tuple[dict[str, Any], str]]:
+    """Where a dotted name stands in a tree: the section, and its key there."""
+    *path, last = name.split(".")
+    found = [(branch, key) for branch in _branches(tree, path) for key in branch if fnmatchcase(key, last)]
+    if not found:
+        raise TrainingError(f"tuner.space.{name}: the trainer has no such field.")
+    return found
 
 
 def _branches(tree: dict[str, Any], path: list[str]) -> Iterator[dict[str, Any]]:

@@ -18,7 +18,7 @@ class Trial(Configuration):
     """One configuration that was tried."""
 
     name: str
-    """Given in the order of their start."""
+    """A number, in the order of their start."""
     status: Literal["completed", "failed"]
     """Whether there is a score."""
     score: float | None
@@ -34,7 +34,7 @@ class Trial(Configuration):
 
 
 class Trials(Configuration):
-    """All trials of a search, in the order of their start."""
+    """All trials of a search, in the order of their start, and what the search started from."""
 
     algorithm: str
     """How it searched."""
@@ -42,6 +42,14 @@ class Trials(Configuration):
     """The names of the space."""
     trials: tuple[Trial, ...]
     """The trials."""
+    start: Trial
+    """The configuration that the search started from, fitted as the Trainer would; no trial of the search."""
+
+    @property
+    def better_than_start(self) -> bool:
+        """Whether the best trial is worth changing the configuration for."""
+        best = self.ranked()[0].score
+        return best is not None and best > (self.start.score or 0.0)
 
     def ranked(self) -> list[Trial]:
         """The best first, those that failed last."""
@@ -53,7 +61,7 @@ class Trials(Configuration):
         with (folder / CSV).open("w", encoding="utf-8", newline="") as file:
             table = csv.writer(file)
             table.writerow(["trial", "status", "val_ndcg@10", "epochs", "seconds", "continues", *self.names])
-            for trial in self.trials:
+            for trial in (*self.trials, self.start):
                 numbers = [trial.score, trial.epochs, trial.seconds, trial.continues]
                 values = [shown(trial.values.get(name)) for name in self.names]
                 table.writerow([trial.name, trial.status, *numbers, *values])
@@ -81,3 +89,13 @@ def shown(value: Value | None) -> str:
     if isinstance(value, tuple):
         return f"[{', '.join(map(str, value))}]"
     return str(value)
+
+
+def shown_score(trial: Trial) -> str:
+    """The score of a trial as a person reads it."""
+    return "failed" if trial.score is None else f"{trial.score:.4f}"
+
+
+def shown_seconds(trial: Trial) -> str:
+    """How long a trial took, in whole seconds; nothing where it failed."""
+    return "" if trial.seconds is None else f"{trial.seconds:.0f}"

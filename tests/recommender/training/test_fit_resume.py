@@ -19,7 +19,7 @@ from recommender.training.fit import fit, train
 REPOSITORY = Path(__file__).parents[3]
 
 QUICK = TrainerConfig(
-    epochs=4, batch_size=32, model=TwoTowerConfig(dimension=8), ranking=RankingTrainingConfig(epochs=1)
+    epochs=4, batch_size=32, model=TwoTowerConfig(dimension=8), ranking=RankingTrainingConfig(epochs=3)
 )
 # Everything that has a state: dropout, batch statistics, a schedule, averaged weights, streamed input.
 EVERYTHING = QUICK.model_copy(
@@ -72,10 +72,12 @@ def test_a_killed_fit_ends_with_the_weights_of_one_that_was_not_killed(transform
     killed, again = tmp_path / "killed", tmp_path / "again.npz"
     fit_in_a_process(transformed, EVERYTHING, killed, again, kill_at="retrieval: epoch 3")
     fit_in_a_process(transformed, EVERYTHING, killed, again, kill_at="retrieval, on everything: epoch 1")
+    fit_in_a_process(transformed, EVERYTHING, killed, again, kill_at="ranking, on everything: epoch 2")
     assert not again.exists()
     printed = fit_in_a_process(transformed, EVERYTHING, killed, again)
     assert "continuing after epoch" in printed
     assert "retrieval: epoch" not in printed  # That fit was finished.
+    assert "ranking: epoch" not in printed
     whole = fit(transformed, EVERYTHING, 3)
     expected = [*whole.two_tower.get_weights(), *whole.ranking_head.get_weights()]
     with np.load(again) as arrays:
@@ -88,7 +90,8 @@ def test_a_fit_that_ended_early_ends_with_the_same_weights_and_curves_again(tran
     config = QUICK.model_copy(update={"epochs": 9, "patience": 2, "learning_rate": 1e-9, "refit": False})
     first = fit(transformed, config, 3, checkpoints=tmp_path)
     again = fit(transformed, config, 3, checkpoints=tmp_path)
-    assert first.curves["retrieval"] == again.curves["retrieval"]
+    assert first.curves == again.curves
+    assert first.epochs == again.epochs
     assert len(first.curves["retrieval"]["loss"]) < config.epochs
     for one, other in zip(first.two_tower.get_weights(), again.two_tower.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
@@ -96,7 +99,8 @@ def test_a_fit_that_ended_early_ends_with_the_same_weights_and_curves_again(tran
 
 def test_only_the_newest_checkpoint_stays_and_none_after_success(transformed, tmp_path):
     fit(transformed, QUICK, 3, checkpoints=tmp_path / "a fit")
-    assert [folder.name for folder in (tmp_path / "a fit" / "retrieval").iterdir()] == ["epoch-00004"]
+    for task, newest in (("retrieval", "epoch-00004"), ("ranking", "epoch-00003")):
+        assert [folder.name for folder in (tmp_path / "a fit" / task).iterdir()] == [newest]
     train(transformed, QUICK, 3, Tracking(), tmp_path / "model", tmp_path / "unfinished")
     assert list((tmp_path / "unfinished").iterdir()) == []
 

@@ -12,13 +12,11 @@ import pytest
 
 from recommender.errors import TrainingError
 from recommender.models.configuration import TwoTowerConfig
-from recommender.training.configuration import RankingTrainingConfig, TrainerConfig
+from recommender.training.configuration import TrainerConfig
 from recommender.training.tuning.configuration import Range, TunerConfig
 from recommender.training.tuning.search import Search, tune
 
-START = TrainerConfig(
-    batch_size=64, model=TwoTowerConfig(dimension=8), ranking=RankingTrainingConfig(epochs=1)
-)
+START = TrainerConfig(epochs=1, learning_rate=1e-9, batch_size=64, model=TwoTowerConfig(dimension=8))
 LEARNING_RATES = {"learning_rate": Range(min=1e-6, max=0.03, log=True)}
 
 
@@ -34,7 +32,7 @@ def search(transformed, tmp_path):
 
 def test_a_random_search_prefers_the_learning_rate_that_learns(search):
     best, trials = tune(search(algorithm="random", epochs=3, space={"learning_rate": (1e-7, 0.03)}))
-    assert best == START.model_copy(update={"learning_rate": 0.03})
+    assert best == START.model_copy(update={"learning_rate": 0.03, "epochs": 3})
     assert [trial.values["learning_rate"] for trial in trials.ranked()] == [0.03, 1e-7]
 
 
@@ -46,7 +44,7 @@ def test_hyperband_gives_early_trials_few_epochs_and_goes_on_with_the_best(searc
     better = max(first, second, key=lambda trial: trial.score)
     assert (goes_on.continues, goes_on.values) == (better.name, better.values)
     assert best.learning_rate == trials.ranked()[0].values["learning_rate"]
-    assert best.epochs == START.epochs
+    assert best.epochs == trials.ranked()[0].epochs
 
 
 def test_bayesian_optimisation_draws_each_configuration_once(search):
@@ -72,6 +70,22 @@ def test_a_search_in_which_every_trial_fails_is_an_error(search, caplog):
     assert "trial 2 failed with model.temperature 1e-41" in caplog.text or (
         "trial 2 failed with model.temperature 1e-42" in caplog.text
     )
+
+
+def test_the_configuration_that_a_search_starts_from_is_kept_where_no_trial_is_better(search):
+    best, trials = tune(search(algorithm="random", epochs=1, space={"learning_rate": (1e-9,)}))
+    # The same learning rate and the same epochs: the only trial is as good, and not better.
+    assert trials.trials[0].score == trials.start.score
+    assert not trials.better_than_start
+    assert best == START
+
+
+def test_no_trial_begins_when_the_time_is_over_and_the_search_goes_on_with_more(search):
+    config = {"algorithm": "random", "max_trials": 2, "epochs": 1, "space": LEARNING_RATES}
+    with pytest.raises(TrainingError, match=r"No trial .* tuner\.minutes"):
+        tune(search(minutes=1e-9, **config))
+    _, trials = tune(search(minutes=60.0, **config))
+    assert len(trials.trials) == 2
 
 
 def test_two_workers_share_the_trials_of_one_search(search):

@@ -28,6 +28,7 @@ TRIALS = Trials(
         trial("1", 0.3, hidden=(128,), dropout=0.2, learning_rate=0.01),
         trial("2", None, hidden=(128,), dropout=0.4, learning_rate=0.1),
     ),
+    start=trial("start", 0.2, hidden=(), learning_rate=0.003),
 )
 
 
@@ -41,6 +42,7 @@ def test_files_say_what_was_tried(tmp_path):
         "trial": "0", "status": "completed", "val_ndcg@10": "0.1", "epochs": "3", "seconds": "1.5",
         "continues": "", "hidden": "[]", "dropout": "", "learning_rate": "0.001",
     }  # fmt: skip
+    assert rows[3]["trial"] == "start"
     assert (rows[2]["status"], rows[2]["val_ndcg@10"], rows[2]["hidden"]) == ("failed", "", "[128]")
 
 
@@ -49,6 +51,15 @@ def test_the_page_opens_offline(tmp_path):
     page = (tmp_path / "out/trials.html").read_text()
     assert not re.search(r"<(script|link|img)[^>]+(src|href)=", page)
     assert "0.3000" in page
+
+
+def test_the_page_says_what_the_best_changes(tmp_path):
+    write_report(TRIALS, tmp_path / "out")
+    page = re.sub(r"<script.*?</script>", "", (tmp_path / "out/trials.html").read_text(), flags=re.DOTALL)
+    rows = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in re.findall(r"<tr.*?</tr>", page)]
+    assert ["hidden", "[128]", "[]"] in rows
+    assert ["dropout", "0.2", "not used"] in rows
+    assert ["NDCG@10, validation", "0.3000", "0.2000"] in rows
 
 
 def test_each_line_passes_where_its_values_are():

@@ -1,14 +1,17 @@
 """What a search may set, how it is written down, and what is drawn from it."""
 
+from typing import get_args
+
 import keras_tuner
 import pytest
 from pydantic import ValidationError
 
 from recommender.errors import TrainingError
+from recommender.models.configuration import RetrievalLoss
 from recommender.training.configuration import TrainerConfig
 from recommender.training.tuning.configuration import Choices, Range, TunerConfig
 from recommender.training.tuning.oracles import make_oracle, most_trials
-from recommender.training.tuning.space import accepts, check_space, chosen_values, with_values
+from recommender.training.tuning.space import accepts, check_space, chosen_values, set_values, with_values
 
 START = TrainerConfig()
 
@@ -28,6 +31,41 @@ def test_the_plan_s_space_fits_the_trainer_and_survives_json():
     config = TunerConfig()
     check_space(START, config)
     assert TunerConfig.model_validate_json(config.model_dump_json()) == config
+
+
+def test_the_default_space_has_every_loss_with_what_it_needs_and_nothing_else(tmp_path):
+    drawn = draw(TunerConfig(algorithm="random", max_trials=100), 100, tmp_path)
+    assert {values["model.loss"] for values in drawn} == set(get_args(RetrievalLoss))
+    for values in drawn:
+        loss, history = values["model.loss"], values["model.user_tower.use_history"]
+        of_users = loss in ("full_softmax", "reconstruction")
+        assert ("model.temperature" in values) == (loss != "reconstruction")
+        assert ("model.negatives" in values) == (loss in ("sampled_softmax", "bpr"))
+        assert values["batch_size"] in ((64, 128, 256, 512, 1024) if of_users else (256, 512, 1024, 4096))
+        assert 1e-4 <= values["learning_rate"] <= (2e-2 if loss == "reconstruction" else 1e-2)
+        assert history or values["model.user_tower.use_id"]
+        assert ("model.user_tower.history_dropout" in values) == history
+        assert ("model.user_tower.share_movie_embedding" in values) == history
+        assert ("model.*_tower.dropout" in values) == (values["model.*_tower.hidden"] != ())
+
+
+def test_what_a_configuration_has_is_said_in_the_words_of_the_space():
+    model = {"loss": "bpr", "temperature": 0.3, "user_tower": {"hidden": [64], "dropout": 0.3}}
+    config = TrainerConfig.from_mapping({"batch_size": 100, "learning_rate": 0.004, "model": model})
+    written = {
+        "model.loss": ["bpr", "reconstruction"],
+        "model.negatives": {"choices": [64], "when": {"model.loss": ["bpr"]}},
+        "learning_rate": [
+            {"min": 0.1, "max": 1.0, "when": {"model.loss": ["reconstruction"]}},
+            {"min": 0.1, "max": 0.2, "when": {"model.loss": ["bpr"]}},
+        ],
+        "weight_decay": {"min": 0.1, "max": 0.2, "when": {"model.loss": ["reconstruction"]}},
+        "model.user_tower.hidden": [[], [128]],
+        "model.*_tower.dropout": [0.1],
+    }
+    assert set_values(config, space(**written)) == {
+        "model.loss": "bpr", "model.negatives": 256, "learning_rate": 0.004, "model.user_tower.hidden": (64,)
+    }  # fmt: skip
 
 
 def test_a_space_reads_as_lists_and_ranges():
