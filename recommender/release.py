@@ -40,6 +40,8 @@ PARTS: Final = (
     "index",
 )
 """What every release holds; a writer may add more beside them."""
+OPTIONAL_PARTS: Final = ("online", "re_ranker")
+"""What a release may hold as well: models that the service computes with, and those that order anew."""
 
 MOVIES_SCHEMA: Final = pa.schema(
     [
@@ -414,6 +416,21 @@ class Release:
     def index_folder(self) -> Path:
         """Where the vector index lies."""
         return self.folder / "index"
+
+    @property
+    def online_folder(self) -> Path | None:
+        """Where the models lie that answer for any history; None where the release has none."""
+        return self._optional("online")
+
+    @property
+    def re_ranker_folder(self) -> Path | None:
+        """Where the re-ranker lies; None where the release has none."""
+        return self._optional("re_ranker")
+
+    def _optional(self, part: str) -> Path | None:
+        # By the manifest, which says what was verified.
+        there = any(PurePosixPath(path).parts[0] == part for path in self.manifest.files)
+        return self.folder / part if there else None
 
     def user_position(self, user_id: int) -> int | None:
         """The row of a user in `user_ids` and `user_vectors`, or None for an unknown one."""

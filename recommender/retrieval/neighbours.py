@@ -10,12 +10,11 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
-from scipy import linalg, sparse
+from scipy import sparse
 
 from recommender.configuration import Configuration
 from recommender.errors import DataError
-from recommender.evaluation.baselines.rating_matrix import common_users
-from recommender.features.transformed_examples import History
+from recommender.features.history import History
 
 logger = logging.getLogger(__name__)
 
@@ -181,6 +180,11 @@ def _matrix_of(history: History, n_movies: int, values: npt.NDArray[np.float32])
 
 def _weights(rated: Any, regularization: float) -> npt.NDArray[np.float32]:
     """EASE's weights, float32 [movies, movies], from the rated movie to the one that it speaks for."""
+    # Only who fits neighbours needs these, and the service does not have all that they come with.
+    from scipy import linalg
+
+    from recommender.evaluation.baselines.rating_matrix import common_users
+
     matrix = np.empty((rated.shape[1], rated.shape[1]), np.float32)
     for start, stop, common in common_users(rated):
         matrix[start:stop] = common
