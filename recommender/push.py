@@ -35,6 +35,8 @@ class RunDescription(Configuration):
     """The seed of the run."""
     git_commit: str | None
     """The commit of the code, if it is known."""
+    fingerprint: str
+    """Of everything that the run follows from: configuration, data and code."""
 
 
 class Pushed(Document):
@@ -129,6 +131,7 @@ def _manifest(
         "config": run.config,
         "seed": run.seed,
         "git_commit": run.git_commit,
+        "run_fingerprint": run.fingerprint,
         "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
         "data": {"source": source.model_dump(mode="json"), "split": split.model_dump(mode="json")},
         "counts": {"users": rows["users"], "movies": rows["movies"], "ratings": rows["history"]},

@@ -50,7 +50,7 @@ def evaluate(
         model: Holds `user_tower/`, `movie_tower/`, `ranker/` and `training.json`.
         config: What is measured.
         seed: Of the bootstrap and the baselines.
-        live: The folder of all releases, or the `evaluation.json` of what is live.
+        live: The folder of the live release, or its `evaluation.json`; nothing where there is none.
     """
     manifest = SplitManifest.read(transformed.folder)
     validation = TrainingReport.read(model).validation

@@ -85,9 +85,13 @@ class Neighbours:
         Returns:
             float32 [users, candidates]; 0 in an empty place.
         """
-        rated = _matrix_of(
-            history, self.n_movies, _counts(history, self.by_rating) if value is None else value
-        )
+        counts = _counts(history, self.by_rating) if value is None else value
+        if history.n_users == 1:
+            # While somebody waits: a sparse product takes longer to set up than to compute.
+            evidence = self._of_one_user(history.movie_index, counts)[np.maximum(candidates, 0)]
+            evidence[candidates < 0] = 0.0
+            return evidence
+        rated = _matrix_of(history, self.n_movies, counts)
         evidence = np.empty(candidates.shape, np.float32)
         block = max(1, _BLOCK_ELEMENTS // self.n_movies)
         for start in range(0, history.n_users, block):
@@ -96,6 +100,16 @@ class Neighbours:
             evidence[start:stop] = np.take_along_axis(every, np.maximum(candidates[start:stop], 0), axis=1)
         evidence[candidates < 0] = 0.0
         return evidence
+
+    def _of_one_user(
+        self, movie_index: npt.NDArray[np.int32], value: npt.NDArray[np.float32]
+    ) -> npt.NDArray[np.float32]:
+        begin = self.row_splits[movie_index]
+        lengths = self.row_splits[movie_index + 1] - begin
+        end = np.cumsum(lengths)
+        at = np.arange(lengths.sum()) + np.repeat(begin - (end - lengths), lengths)
+        weighted = self.weight[at] * np.repeat(value, lengths)
+        return np.bincount(self.movie_index[at], weighted, self.n_movies).astype(np.float32)
 
     def save(self, file: Path) -> None:
         """Write the arrays as they are, in NumPy's npz format."""
