@@ -31,7 +31,10 @@ def test_a_known_user_gets_the_movies_nearest_to_their_vector(
     assert [item["rank"] for item in answer["items"]] == list(range(1, 11))
     np.testing.assert_allclose([item["score"] for item in answer["items"]], scores[best], rtol=1e-5)
     movie = live_release.movie(answer["items"][0]["movie_id"])
-    assert set(answer["items"][0]) == {"rank", "movie_id", "title", "release_year", "genres", "score"}
+    assert set(answer["items"][0]) == {
+        "rank", "movie_id", "title", "release_year", "genres", "score", "predicted_rating",
+    }  # fmt: skip
+    assert answer["items"][0]["predicted_rating"] is None
     assert (answer["items"][0]["title"], answer["items"][0]["genres"]) == (movie.title, list(movie.genres))
 
 
