@@ -104,12 +104,13 @@ class Neighbours:
     def _of_one_user(
         self, movie_index: npt.NDArray[np.int32], value: npt.NDArray[np.float32]
     ) -> npt.NDArray[np.float32]:
-        begin = self.row_splits[movie_index]
-        lengths = self.row_splits[movie_index + 1] - begin
-        end = np.cumsum(lengths)
-        at = np.arange(lengths.sum()) + np.repeat(begin - (end - lengths), lengths)
-        weighted = self.weight[at] * np.repeat(value, lengths)
-        return np.bincount(self.movie_index[at], weighted, self.n_movies).astype(np.float32)
+        begins, ends = self.row_splits[movie_index], self.row_splits[movie_index + 1]
+        # Few and small arrays in between: fresh memory costs more than what is computed in it.
+        rows = [slice(begin, end) for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)]
+        neighbours = np.concatenate([self.movie_index[:0], *(self.movie_index[row] for row in rows)])
+        weighted = np.concatenate([self.weight[:0], *(self.weight[row] for row in rows)])
+        weighted *= np.repeat(value, ends - begins)
+        return np.bincount(neighbours, weighted, self.n_movies).astype(np.float32)
 
     def save(self, file: Path) -> None:
         """Write the arrays as they are, in NumPy's npz format."""

@@ -55,6 +55,18 @@ def test_evidence_is_the_sum_of_the_weights_from_what_a_user_has_rated():
     )
 
 
+def test_a_user_alone_gets_the_evidence_that_all_users_together_get():
+    neighbours = fit_neighbours(history_of(*HISTORIES), 5, NeighboursConfig(regularization=0.7))
+    history = history_of(*HISTORIES, [])
+    candidates = np.array([[4, 0, -1], [3, 0, 1], [1, 2, -1], [-1, -1, -1], [2, 3, 4], [0, 1, 2]])
+    value = np.random.default_rng(1).normal(size=len(history.movie_index)).astype(np.float32)
+    together = neighbours.evidence(history, candidates, value)
+    for user in range(history.n_users):
+        rows = slice(history.row_splits[user], history.row_splits[user + 1])
+        alone = neighbours.evidence(history.rows(user, user + 1), candidates[user : user + 1], value[rows])
+        np.testing.assert_allclose(alone[0], together[user], rtol=1e-5, atol=1e-6)
+
+
 def test_whole_histories_give_the_weights_of_ease():
     config = NeighboursConfig(piece_length=None, regularization=0.7)
     neighbours = fit_neighbours(history_of(*HISTORIES), 5, config)
