@@ -20,6 +20,7 @@ from recommender.training.configuration import Tracking, TrainerConfig
 from recommender.training.fit_ranking import fit_ranking
 from recommender.training.fit_re_ranker import FittedReRanker, fit_re_ranker, write_re_ranker
 from recommender.training.fit_retrieval import fit_retrieval
+from recommender.training.precision import compute_in_full
 from recommender.training.report import EpochLogs, TrainingReport
 from recommender.training.strategy import is_chief, make_strategy
 from recommender.training.tracking import tracked
@@ -177,6 +178,7 @@ def train(
     with tracked(tracking, config, seed, examples) as run:
         fitted = fit(examples, config, seed, run.callbacks(), strategy=strategy, checkpoints=checkpoints)
         output.mkdir(parents=True, exist_ok=True)
+        compute_in_full(fitted.two_tower)
         save_user_tower(fitted.two_tower.user_tower, examples, output / "user_tower")
         save_movie_tower(fitted.two_tower.movie_tower, examples, output / "movie_tower")
         movies = fitted.two_tower.movie_vectors()
