@@ -136,7 +136,7 @@ class CandidateFeatures:
         return {name: values.astype(np.float32) for name, values in features.items()}
 
     def save(self, folder: Path) -> None:
-        """Write `movies.npz` and `neighbours_<n>.npz`, whole or not at all."""
+        """Write `movies.npz` and `neighbours_<n>/`, whole or not at all."""
         with written_whole(folder) as scratch:
             np.savez(
                 scratch / "movies.npz",
@@ -146,7 +146,7 @@ class CandidateFeatures:
                 genres=self.genres,
             )
             for number, neighbours in enumerate(self.neighbours):
-                neighbours.save(scratch / f"neighbours_{number}.npz")
+                neighbours.save(scratch / f"neighbours_{number}")
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -165,8 +165,8 @@ class CandidateFeatures:
             raise DataError(
                 f"{file} holds no features of movies ({error}): run the Trainer step again."
             ) from error
-        count = len(list(folder.glob("neighbours_*.npz")))
+        count = len(list(folder.glob("neighbours_*")))
         return cls(
-            neighbours=tuple(Neighbours.load(folder / f"neighbours_{number}.npz") for number in range(count)),
+            neighbours=tuple(Neighbours.load(folder / f"neighbours_{number}") for number in range(count)),
             **movies,
         )

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Self
-from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -112,30 +111,37 @@ class Neighbours:
         weighted *= np.repeat(value, ends - begins)
         return np.bincount(neighbours, weighted, self.n_movies).astype(np.float32)
 
-    def save(self, file: Path) -> None:
-        """Write the arrays as they are, in NumPy's npz format."""
-        np.savez(
-            file,
-            row_splits=self.row_splits,
-            movie_index=self.movie_index,
-            weight=self.weight,
-            by_rating=np.array(self.by_rating),
-        )
+    def save(self, folder: Path) -> None:
+        """Write the arrays as they are, each as a file in NumPy's npy format.
+
+        Args:
+            folder: Must not be there yet.
+        """
+        folder.mkdir()
+        for name in ("row_splits", "movie_index", "weight", "by_rating"):
+            np.save(folder / f"{name}.npy", np.asarray(getattr(self, name)))
 
     @classmethod
-    def load(cls, file: Path) -> Self:
-        """Read what `save` has written.
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` has written, mapped into memory: processes that read the same share it.
 
         Raises:
-            DataError: the file is missing or holds something else.
+            DataError: a file is missing or holds something else.
         """
         try:
-            with np.load(file, allow_pickle=False) as arrays:
-                return cls(
-                    arrays["row_splits"], arrays["movie_index"], arrays["weight"], bool(arrays["by_rating"])
-                )
-        except (OSError, ValueError, KeyError, BadZipFile) as error:
-            raise DataError(f"{file} holds no neighbours ({error}): run the Trainer step again.") from error
+            return cls(
+                row_splits=_mapped(folder / "row_splits.npy"),
+                movie_index=_mapped(folder / "movie_index.npy"),
+                weight=_mapped(folder / "weight.npy"),
+                by_rating=bool(np.load(folder / "by_rating.npy", allow_pickle=False)),
+            )
+        except (OSError, ValueError) as error:
+            raise DataError(f"{folder} holds no neighbours ({error}): run the Trainer step again.") from error
+
+
+def _mapped(file: Path) -> npt.NDArray[Any]:
+    # A plain view: slices of a memmap are memmaps, which are slow to make.
+    return np.asarray(np.load(file, mmap_mode="r", allow_pickle=False))
 
 
 def fit_neighbours(history: History, n_movies: int, config: NeighboursConfig) -> Neighbours:

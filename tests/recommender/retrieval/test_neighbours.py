@@ -114,11 +114,17 @@ def test_where_memory_is_short_the_rarest_movies_have_no_neighbours():
     assert not dense(neighbours)[:, 3:].any()
 
 
-def test_a_saved_file_gives_the_same_neighbours_and_a_damaged_one_is_named(tmp_path):
-    neighbours = fit_neighbours(history_of(*HISTORIES), 5, NeighboursConfig())
-    neighbours.save(tmp_path / "neighbours.npz")
-    np.testing.assert_array_equal(dense(Neighbours.load(tmp_path / "neighbours.npz")), dense(neighbours))
-    whole = (tmp_path / "neighbours.npz").read_bytes()
-    (tmp_path / "damaged.npz").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(DataError, match=r"damaged\.npz holds no neighbours .* run the Trainer step again"):
-        Neighbours.load(tmp_path / "damaged.npz")
+def test_saved_files_give_the_same_neighbours_and_damaged_ones_are_named(tmp_path):
+    neighbours = fit_neighbours(history_of(*HISTORIES), 5, NeighboursConfig(by_rating=True))
+    neighbours.save(tmp_path / "neighbours")
+    loaded = Neighbours.load(tmp_path / "neighbours")
+    np.testing.assert_array_equal(dense(loaded), dense(neighbours))
+    assert loaded.by_rating
+    history, candidates = history_of(*HISTORIES), np.array([[0, 1, 4]] * len(HISTORIES))
+    np.testing.assert_array_equal(
+        loaded.evidence(history, candidates), neighbours.evidence(history, candidates)
+    )
+    weight = tmp_path / "neighbours" / "weight.npy"
+    weight.write_bytes(weight.read_bytes()[:-4])
+    with pytest.raises(DataError, match=r"neighbours holds no neighbours .* run the Trainer step again"):
+        Neighbours.load(tmp_path / "neighbours")
