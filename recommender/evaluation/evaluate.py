@@ -47,7 +47,8 @@ def evaluate(
 
     Args:
         transformed: What Transform wrote.
-        model: Holds `user_tower/`, `movie_tower/`, `ranker/` and `training.json`.
+        model: Holds `user_tower/`, `movie_tower/`, `ranker/` and `training.json`; with `re_ranker/` the two
+            stages together are what is judged, and retrieval stands beside them.
         config: What is measured.
         seed: Of the bootstrap and the baselines.
         live: The folder of the live release, or its `evaluation.json`; nothing where there is none.
