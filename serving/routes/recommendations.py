@@ -25,8 +25,10 @@ class RecommendedMovie(MovieSummary):
     rank: int = Field(examples=[1])
     """1 for the best."""
     score: float = Field(examples=[0.8731])
-    """How well it fits: with `two_tower` the dot product of user and movie vector, with `popular` how many
-    people rated it. Comparable within one answer only."""
+    """How well it fits: with `two_stage` the re-ranker's score, with `two_tower` the dot product of user and
+    movie vector, with `popular` how many people rated it. Comparable within one answer only."""
+    predicted_rating: float | None = Field(examples=[4.2])
+    """What the user would give it, in stars; null where that cannot be told."""
     reason: str | None = Field(default=None, examples=["Because you liked Blade Runner (1982)"])
     """Why it is recommended, if `explain=true`."""
 
@@ -40,8 +42,9 @@ class Recommendations(BaseModel):
     """Whom they are for."""
     release: str = Field(examples=["20260314T092653Z-5f0c6f1f"])
     """The release that answered."""
-    strategy: Strategy = Field(examples=["two_tower"])
-    """`two_tower`: from the user's own vector. `popular`: the release does not know the user."""
+    strategy: Strategy = Field(examples=["two_stage"])
+    """How they were found. `two_stage`: recalled by the user's own vector, then ordered anew. `two_tower`: by
+    the vector alone, where the release has no re-ranker. `popular`: nothing is known of the user."""
     items: list[RecommendedMovie]
     """The movies; fewer than `limit` where fewer are left. Movies the user has rated never come back."""
 
@@ -88,7 +91,7 @@ def recommend(
 def _answer(service: Service, user_id: int, limit: int, *, explain: bool) -> Recommendations:
     recommended = service.recommender.recommend(user_id, limit)
     items = []
-    for rank, (movie_id, score) in enumerate(recommended.movies, start=1):
+    for rank, (movie_id, score, rating) in enumerate(recommended.movies, start=1):
         movie = service.release.movie(movie_id)
         items.append(
             RecommendedMovie(
@@ -98,6 +101,7 @@ def _answer(service: Service, user_id: int, limit: int, *, explain: bool) -> Rec
                 release_year=movie.release_year,
                 genres=list(movie.genres),
                 score=score,
+                predicted_rating=None if rating is None else round(rating, 2),
             )
         )
     if explain:
