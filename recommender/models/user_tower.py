@@ -94,7 +94,7 @@ class UserTower(tf.keras.Model):
             summed = _weighted_sum(of_each, self._weight(inputs), inputs)
             parts.append(tf.math.l2_normalize(summed, axis=-1))
         if self._same_for_all:
-            parts.append(tf.ones([tf.shape(inputs["user_index"])[0], 1]))
+            parts.append(tf.ones_like(inputs["user_numbers"][:, :1]))
         return tf.concat(parts, axis=-1)
 
     def learned(self, inputs: dict[str, Any], training: bool = False) -> tf.Tensor:
@@ -112,7 +112,7 @@ class UserTower(tf.keras.Model):
         if self.config.use_id:
             # Row 0 is never trained: an unknown user's id says nothing.
             ids = self.embedding(inputs["user_index"] + 1)
-            parts.append(ids * tf.cast(inputs["user_index"] >= 0, ids.dtype)[:, tf.newaxis])
+            parts.append(ids * tf.expand_dims(tf.cast(inputs["user_index"] >= 0, ids.dtype), -1))
         if self.config.use_history:
             parts.append(self._partly_hidden_history(inputs) if training else self._history(inputs))
         if self.config.use_features:
@@ -150,8 +150,11 @@ class UserTower(tf.keras.Model):
         if self.config.history_weights == "rating":
             weight *= inputs["history_rating"].values
         if self.config.half_lives:
-            last = tf.gather(history.row_limits(), history.value_rowids()) - 1
-            later = tf.cast(last - tf.range(tf.size(history.values, last.dtype)), tf.float32)
+            # Not `row_limits`, which cannot be converted to run without TensorFlow.
+            users = history.value_rowids()
+            lengths = tf.math.unsorted_segment_sum(tf.ones_like(history.values), users, history.nrows())
+            last = tf.gather(tf.cumsum(lengths), users) - 1
+            later = tf.cast(last - tf.range(tf.size(history.values)), tf.float32)
             weight *= tf.pow(0.5, later / self.half_life)
         return weight
 
@@ -160,5 +163,5 @@ def _weighted_sum(vectors: tf.Tensor, weight: tf.Tensor, inputs: dict[str, Any])
     """The sum over each user's history, float32 [batch, width]."""
     history = inputs["history"]
     return tf.math.unsorted_segment_sum(
-        vectors * weight[:, tf.newaxis], history.value_rowids(), history.nrows()
+        vectors * tf.expand_dims(weight, -1), history.value_rowids(), history.nrows()
     )

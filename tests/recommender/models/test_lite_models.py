@@ -10,8 +10,14 @@ import tensorflow as tf
 from recommender.errors import ReleaseError
 from recommender.features.history_features import HistoryFeatures
 from recommender.features.transformed_examples import History
-from recommender.models.configuration import MovieTowerConfig, TwoTowerConfig, UserTowerConfig
+from recommender.models.configuration import (
+    MovieTowerConfig,
+    RecentPopularityConfig,
+    TwoTowerConfig,
+    UserTowerConfig,
+)
 from recommender.models.lite_models import save_online_model
+from recommender.models.low_rank_ease import LowRankEaseConfig
 from recommender.models.ranking_head import RankingHead
 from recommender.models.ranking_head_configuration import RankingHeadConfig
 from recommender.models.saved_models import load_signature, save_ranking_head, save_user_tower
@@ -24,6 +30,7 @@ CONFIGS = {
     "id": UserTowerConfig(use_id=True, use_history=False),
     "id, history, features": UserTowerConfig(use_id=True, use_features=True),
     "dense, batch norm": UserTowerConfig(use_id=True, use_features=True, hidden=(16, 12), id_dimension=10),
+    "half-life": UserTowerConfig(half_lives=(2.0,)),
 }
 UNKNOWN_MOVIE = -1
 ASKED = 12
@@ -38,7 +45,12 @@ def history(transformed):
 def model_of(tower, transformed, history, normalize):
     """Towers with weights, and statistics of batches, that no initializer gives."""
     config = TwoTowerConfig(
-        dimension=8, normalize=normalize, user_tower=tower, movie_tower=MovieTowerConfig(use_features=True)
+        dimension=8,
+        normalize=normalize,
+        low_rank_ease=LowRankEaseConfig(rank=4),
+        recent_popularity=RecentPopularityConfig(),
+        user_tower=tower,
+        movie_tower=MovieTowerConfig(use_features=True),
     )
     model = TwoTowerModel(config, transformed, np.bincount(history.movie_index, minlength=history.n_users), 0)
     model.user_vectors(history.rows(0, 2))
