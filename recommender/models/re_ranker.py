@@ -1,6 +1,6 @@
 """The re-ranker: in which order would this user watch these movies?"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import tensorflow as tf
@@ -43,23 +43,22 @@ class ReRanker(tfrs.Model):
 
     ``score = w . z + mlp([z, length])``, where `z` are the features, each brought to mean 0 and standard
     deviation 1 over the user's own candidates. So scores carry over from the towers it was trained on to
-    towers fitted anew on more ratings. Training starts from the plain sum of the retrieval score and the
-    evidence, and the network from 0: with little to learn from, the sum is hard to beat.
+    towers fitted anew on more ratings. Training starts from the sum of the retrieval score and the
+    evidence, each by its weight, and the network from 0: with little to learn from, the sum is hard to beat.
 
     Args:
         config: Hyperparameters.
         features: Names of the features that differ between a user's candidates.
-        summed: Those of them that the score starts from, all alike.
+        start: The weights that training starts from; 0 for a feature that is not named.
     """
 
-    def __init__(self, config: ReRankerConfig, features: Sequence[str], summed: Sequence[str]) -> None:
+    def __init__(self, config: ReRankerConfig, features: Sequence[str], start: Mapping[str, float]) -> None:
         super().__init__(name="re_ranker")
         self.features = tuple(features)
-        start = [1.0 / len(summed) if name in summed else 0.0 for name in self.features]
         self.feature_weights = self.add_weight(
             name="feature_weights",
-            shape=[len(start)],
-            initializer=tf.keras.initializers.Constant(start),
+            shape=[len(self.features)],
+            initializer=tf.keras.initializers.Constant([start.get(name, 0.0) for name in self.features]),
         )
         penalty = tf.keras.regularizers.L2(config.l2)
         self._layers: list[tf.keras.layers.Layer] = []

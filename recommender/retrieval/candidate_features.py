@@ -39,7 +39,7 @@ def feature_names(config: ReRankerConfig) -> tuple[str, ...]:
     - `genre_match`: The cosine of the movie's genres and the sum of those of the user's movies.
     """
     return (
-        *summed_names(config),
+        *start_weights(config),
         "liked_evidence",
         "popularity",
         "mean_rating",
@@ -48,9 +48,15 @@ def feature_names(config: ReRankerConfig) -> tuple[str, ...]:
     )
 
 
-def summed_names(config: ReRankerConfig) -> tuple[str, ...]:
-    """Those of `feature_names` whose plain sum is a good order already: the retrieval score and evidence."""
-    return (RETRIEVAL_SCORE, *(f"evidence_{number}" for number in range(len(config.neighbours))))
+def start_weights(config: ReRankerConfig) -> dict[str, float]:
+    """The features whose weighted sum is a good order already: the retrieval score, and evidence beside it.
+
+    Returns:
+        The weight of each, 1 together.
+    """
+    weights = {RETRIEVAL_SCORE: 1.0}
+    weights |= {f"evidence_{number}": each.weight for number, each in enumerate(config.neighbours)}
+    return {name: weight / sum(weights.values()) for name, weight in weights.items()}
 
 
 @dataclass(frozen=True)

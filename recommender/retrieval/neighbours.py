@@ -34,6 +34,8 @@ class NeighboursConfig(Configuration):
     """Whether a rating counts as much as it is high; otherwise each counts once."""
     regularization: float = Field(default=200.0, gt=0)
     """Of EASE; larger trusts movies with many ratings more."""
+    weight: float = Field(default=0.5, ge=0)
+    """How much its evidence counts where training of the re-ranker starts; the retrieval score counts 1."""
     kept: int = Field(default=500, ge=1)
     """Neighbours kept of each movie: those with the largest weights, positive or negative."""
     memory_gb: float = Field(default=2.0, gt=0)

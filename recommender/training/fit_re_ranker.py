@@ -16,7 +16,7 @@ from recommender.features.transformed_examples import History, Interactions, Tra
 from recommender.models.lite_models import save_re_ranker
 from recommender.models.re_ranker import ReRanker
 from recommender.models.re_ranker_configuration import ReRankerConfig
-from recommender.retrieval.candidate_features import CandidateFeatures, Features, feature_names, summed_names
+from recommender.retrieval.candidate_features import CandidateFeatures, Features, feature_names, start_weights
 from recommender.retrieval.re_rank import USERS_AT_ONCE, CandidateRanking, ReRankerDescription, recall
 from recommender.training.callbacks import BestWeights, StopOnNaN, Validation
 from recommender.training.report import EpochLogs, epoch_logs
@@ -99,12 +99,12 @@ def fit_re_ranker(
             f"{len(useful)} users have a validation rating among their candidates, and re-ranking needs 2 or "
             "more: raise transform.split.validation_size or the re-ranker's candidates, or do without it."
         )
-    model = ReRanker(config, feature_names(config), summed_names(config))
+    model = ReRanker(config, feature_names(config), start_weights(config))
     # The optimizer's slots and the network's weights are made for the first batch.
     model(_tensors(held_out.of(np.array([0])).features))
     model.compile(optimizer=tf.keras.optimizers.Adam(config.learning_rate))
     best = BestWeights("val_ndcg@10", "max", config.patience)
-    start, start_weights = _ndcg(model, held_out), model.get_weights()
+    start, weights = _ndcg(model, held_out), model.get_weights()
     fitted = model.fit(
         _batches(learned_from, config.batch_size, seed),
         epochs=config.epochs,
@@ -114,7 +114,7 @@ def fit_re_ranker(
     curves = epoch_logs(fitted.history)
     reached, epochs = curves["val_ndcg@10"][best.epochs - 1], best.epochs
     if reached <= start:
-        model.set_weights(start_weights)
+        model.set_weights(weights)
         epochs = 0
     seconds = time.perf_counter() - began
     logger.info(

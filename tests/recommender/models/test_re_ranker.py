@@ -21,7 +21,7 @@ FEATURES = ("retrieval_score", "evidence_0", "popularity")
 
 def re_ranker(**fields):
     tf.keras.utils.set_random_seed(1)
-    return ReRanker(ReRankerConfig(**fields), FEATURES, FEATURES[:2])
+    return ReRanker(ReRankerConfig(**fields), FEATURES, {"retrieval_score": 0.75, "evidence_0": 0.25})
 
 
 def test_the_loss_is_the_mean_share_that_relevant_movies_lack():
@@ -33,13 +33,13 @@ def test_the_loss_is_the_mean_share_that_relevant_movies_lack():
     assert float(ListwiseSoftmax()(relevant, scores)) == pytest.approx(expected / 2)
 
 
-def test_before_training_the_order_is_that_of_the_mean_of_standardized_scores():
+def test_before_training_the_order_is_that_of_the_weighted_sum_of_standardized_scores():
     scores = re_ranker(hidden=4)(LISTS).numpy()
     by_retrieval = (np.array([1.0, 3.0, 2.0]) - 2.0) / math.sqrt(2 / 3)
     by_evidence = (np.array([9.0, 0.0, 0.0]) - 3.0) / math.sqrt(18.0)
-    np.testing.assert_allclose(scores[0], (by_retrieval + by_evidence) / 2, rtol=1e-5)
+    np.testing.assert_allclose(scores[0], 0.75 * by_retrieval + 0.25 * by_evidence, rtol=1e-5)
     # Two places are filled: both features are 1 and -1 there, the other way round.
-    np.testing.assert_allclose(scores[1], [0.0, 0.0, EMPTY], atol=1e-6)
+    np.testing.assert_allclose(scores[1], [0.75 - 0.25, 0.25 - 0.75, EMPTY], atol=1e-6)
 
 
 def test_an_empty_place_changes_nothing_for_the_others():
