@@ -9,7 +9,10 @@ from fastapi import Path as PathParameter
 from recommender.release import Release
 from recommender.retrieval.movie_index import MovieIndex
 from recommender.retrieval.recommend import Recommender
-from serving.cache import Cache
+from serving.answers import Answers
+from serving.metrics import Metrics
+from serving.redis_link import RedisLink
+from serving.request_record import RequestRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,21 +22,24 @@ class Service:
     release: Release
     index: MovieIndex
     recommender: Recommender
-    cache: Cache
+    answers: Answers
+    metrics: Metrics
+    redis: RedisLink | None
 
 
-def _service(request: Request) -> Service:
+# Coroutines, because FastAPI calls plain functions in a thread of their own, which takes longer than they do.
+async def _service(request: Request) -> Service:
     service: Service = request.app.state.service
     return service
 
 
-def _request_id(request: Request) -> str:
-    request_id: str = request.state.request_id
-    return request_id
+async def _record(request: Request) -> RequestRecord:
+    record: RequestRecord = request.state.record
+    return record
 
 
 ServiceDependency = Annotated[Service, Depends(_service)]
-RequestId = Annotated[str, Depends(_request_id)]
+RecordDependency = Annotated[RequestRecord, Depends(_record)]
 
 UserId = Annotated[
     int,
