@@ -49,17 +49,16 @@ class Answers:
         key: str,
         compute: Callable[[], bytes],
         read: Callable[[bytes], _Content],
-        record: RequestRecord,
     ) -> Answer[_Content]:
         """The answer under a key.
 
         Args:
             key: see `cache_key`.
-            compute: makes the response, in a thread of its own; puts `record.degraded` into it.
+            compute: makes the response, in a thread; puts `RequestRecord.current().degraded` into it.
             read: gets what the caller needs from a response; a ValueError says that what was remembered is no
                 such response, which then counts as forgotten.
-            record: of the request that asks; learns how the lookup ended and what failed.
         """
+        record = RequestRecord.current()
         while (flight := self._flights.get(key)) is not None:
             try:
                 with record.stage("cache"):

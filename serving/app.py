@@ -30,6 +30,7 @@ from serving.observation import Observation
 from serving.rate_limits import MemoryRateLimits, RateLimits, RedisRateLimits, SteadyRateLimits
 from serving.redis_cache import RedisCache
 from serving.redis_link import RedisLink
+from serving.repeats import RepeatedRequests, Repeats
 from serving.request_limits import RequestLimits
 from serving.routes import health, metrics, recommendations, users
 from serving.security import KEY_HEADER, Access
@@ -117,6 +118,7 @@ class _Server(uvicorn.Server):
 
 def _add_middleware(app: FastAPI, settings: Settings, service: Service, access: Access) -> None:
     """From the innermost, next to the routes, to the outermost."""
+    app.add_middleware(RepeatedRequests, repeats=service.repeats)
     app.add_middleware(RequestLimits, body=settings.body_bytes, seconds=settings.request_seconds)
     limits: RateLimits = MemoryRateLimits()
     if service.redis is not None:
@@ -174,6 +176,7 @@ def _load(settings: Settings) -> Service:
             if redis is None
             else RedisCache(redis, settings.cache_seconds)
         ),
+        repeats=Repeats(),
         metrics=counts_of,
         redis=redis,
     )

@@ -12,7 +12,7 @@ from recommender.retrieval.recommend import Recommender
 from serving.answers import Answers
 from serving.metrics import Metrics
 from serving.redis_link import RedisLink
-from serving.request_record import RequestRecord
+from serving.repeats import Repeats
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,23 +23,23 @@ class Service:
     index: MovieIndex
     recommender: Recommender
     answers: Answers
+    repeats: Repeats
     metrics: Metrics
     redis: RedisLink | None
 
 
-# Coroutines, because FastAPI calls plain functions in a thread of their own, which takes longer than they do.
+# A coroutine, because FastAPI calls a plain function in a thread, which takes longer than it does.
 async def _service(request: Request) -> Service:
+    return service_of(request)
+
+
+def service_of(request: Request) -> Service:
+    """The service that answers a request."""
     service: Service = request.app.state.service
     return service
 
 
-async def _record(request: Request) -> RequestRecord:
-    record: RequestRecord = request.state.record
-    return record
-
-
 ServiceDependency = Annotated[Service, Depends(_service)]
-RecordDependency = Annotated[RequestRecord, Depends(_record)]
 
 UserId = Annotated[
     int,

@@ -34,6 +34,8 @@ class RecommendationsServed(BaseModel):
     """How long finding them took."""
     cached: bool
     """Whether the answer was remembered from before."""
+    degraded: list[Part]
+    """What the answer does without."""
 
 
 class RequestHandled(BaseModel):

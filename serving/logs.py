@@ -3,15 +3,13 @@
 import json
 import logging
 import sys
-from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Literal
 
 from serving import events
+from serving.request_record import RequestRecord
 
 LogFormat = Literal["text", "json"]
-CURRENT_REQUEST: ContextVar[str | None] = ContextVar("request_id", default=None)
-"""The request being answered, if any; its id goes into every message."""
 
 
 class JsonLines(logging.Formatter):
@@ -25,7 +23,7 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        if (request_id := CURRENT_REQUEST.get()) is not None:
+        if (request_id := RequestRecord.current_id()) is not None:
             line["request_id"] = request_id
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)

@@ -5,7 +5,6 @@ import time
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving import events
-from serving.logs import CURRENT_REQUEST
 from serving.metrics import Metrics
 from serving.request_record import RequestRecord
 
@@ -13,12 +12,10 @@ from serving.request_record import RequestRecord
 class Observation:
     """Middleware that gives each request its `RequestRecord` and tells metrics and log what became of it.
 
-    The record is at `request.state.record`.
-
     Args:
         app: what answers.
         metrics: counts.
-        log_requests: whether each request gets a line in the log.
+        log_requests: whether each request that leaves no event of its own gets a line in the log.
     """
 
     def __init__(self, app: ASGIApp, metrics: Metrics, *, log_requests: bool) -> None:
@@ -34,8 +31,8 @@ class Observation:
         started = time.perf_counter()
         status = 500  # unless an answer says otherwise
         state = scope["state"]
-        record = state["record"] = RequestRecord(state["request_id"])
-        CURRENT_REQUEST.set(record.request_id)
+        record = RequestRecord(state["request_id"])
+        record.become_current()
 
         async def send_observed(message: Message) -> None:
             nonlocal status
@@ -50,7 +47,7 @@ class Observation:
             # Static files and what is nowhere have no route of their own.
             route = getattr(scope.get("route"), "path", "other")
             self._metrics.count_request(record, scope["method"], route, status, seconds)
-            if self._log_requests:
+            if self._log_requests and not record.told:
                 caller = state.get("caller")
                 events.record_request(
                     events.RequestHandled(

@@ -2,7 +2,6 @@
 
 import asyncio
 
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -29,10 +28,9 @@ class RequestLimits:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        length = headers.get("content-length", "")
+        length, chunked = _body(scope)
         too_large = f"The body is larger than {self._body} bytes."
-        if length.isdecimal() and int(length) > self._body:
+        if length > self._body:
             await problem_response(Request(scope), 413, too_large)(scope, receive, send)
             return
         received = 0
@@ -53,7 +51,6 @@ class RequestLimits:
 
         try:
             async with asyncio.timeout(self._seconds) as limit:
-                chunked = "transfer-encoding" in headers
                 await self._app(scope, receive_within if chunked else receive, send_noticed)
         except TimeoutError:
             if started or not limit.expired():
@@ -65,3 +62,14 @@ class RequestLimits:
                 headers={"Retry-After": "1"},
             )
             await late(scope, receive, send)
+
+
+def _body(scope: Scope) -> tuple[int, bool]:
+    """The declared length of a body, and whether it comes in chunks of any length."""
+    length, chunked = 0, False
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit():
+            length = int(value)
+        elif name == b"transfer-encoding":
+            chunked = True
+    return length, chunked

@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import ipaddress
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -12,17 +12,17 @@ from typing import Annotated, Literal, Self
 from fastapi import Depends, HTTPException, Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import SecretStr
-from starlette.datastructures import Headers
 
 from recommender.errors import ConfigurationError
 from serving.settings import Settings
 
 KEY_HEADER = "X-API-Key"
 Right = Literal["read", "write", "admin"]
+RawHeaders = Iterable[tuple[bytes, bytes]]
 _OF_API_KEY: frozenset[Right] = frozenset({"read", "write"})
 _OF_ADMIN_KEY: frozenset[Right] = frozenset({"read", "write", "admin"})
 _SHORTEST_KEY = 16
-_THIS_MACHINE = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?")
+_THIS_MACHINE = re.compile(rb"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,8 @@ class Access:
         *,
         open_rights: Collection[Right],
     ) -> None:
-        self._keys = [(_digest(key), _OF_API_KEY) for key in api_keys]
-        self._keys += [(_digest(key), _OF_ADMIN_KEY) for key in admin_keys]
+        self._keys = [(hashlib.sha256(key.encode()).digest(), _OF_API_KEY) for key in api_keys]
+        self._keys += [(hashlib.sha256(key.encode()).digest(), _OF_ADMIN_KEY) for key in admin_keys]
         self._here = frozenset(open_rights)
         self._elsewhere = self._here - {"write"}
 
@@ -75,32 +75,31 @@ class Access:
             open_rights=open_rights,
         )
 
-    def caller(self, headers: Headers, address: str) -> Caller:
-        """Who asks, by the key they give, else by their address (an IPv6 one by its /64 network)."""
-        key = headers.get(KEY_HEADER) or _bearer_token(headers)
+    def caller(self, headers: RawHeaders, address: str) -> Caller:
+        """Who asks, by the key they give, else by their address (an IPv6 one by its /64 network).
+
+        Args:
+            headers: of the request, names in lower case, as ASGI has them.
+            address: where the request comes from.
+        """
+        key, host = None, b""
+        for name, value in headers:
+            if name == b"x-api-key":
+                key = value
+            elif name == b"authorization" and key is None and value[:7].lower() == b"bearer ":
+                key = value[7:].strip()
+            elif name == b"host":
+                host = value
         if key is None:
-            return Caller(_network(address), self._rights_of_anybody(headers), "none")
-        digest, granted = _digest(key), None
+            here = _THIS_MACHINE.fullmatch(host) is not None
+            return Caller(_network(address), self._here if here else self._elsewhere, "none")
+        digest, granted = hashlib.sha256(key).digest(), None
         for known, rights in self._keys:  # all of them, so that the time it takes says nothing
             if hmac.compare_digest(known, digest):
                 granted = rights
         if granted is None:
             return Caller(_network(address), frozenset(), "unknown")
         return Caller(f"key {digest.hex()[:12]}", granted, "known")
-
-    def _rights_of_anybody(self, headers: Headers) -> frozenset[Right]:
-        if "write" not in self._here or _THIS_MACHINE.fullmatch(headers.get("host", "")):
-            return self._here
-        return self._elsewhere
-
-
-def _digest(key: str) -> bytes:
-    return hashlib.sha256(key.encode()).digest()
-
-
-def _bearer_token(headers: Headers) -> str | None:
-    scheme, _, token = headers.get("authorization", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else None
 
 
 def _network(address: str) -> str:
@@ -133,8 +132,12 @@ def _given(keys: tuple[SecretStr, ...], path: Path | None, variable: str) -> lis
     return found
 
 
-def _require(right: Right, request: Request) -> Caller:
-    caller: Caller = request.state.caller
+def require(right: Right, caller: Caller) -> Caller:
+    """The caller, if they may do something.
+
+    Raises:
+        HTTPException: 401 without a key of the service, 403 with one that does not suffice.
+    """
     if caller.key == "known" and right not in caller.rights:
         raise HTTPException(403, "This key may not do that: it takes one of MARQUEE_ADMIN_KEYS.")
     if caller.key == "unknown" or right not in caller.rights:
@@ -158,20 +161,15 @@ _BearerKey = Annotated[
 ]
 
 
-async def _may_read(request: Request) -> Caller:
-    return _require("read", request)
-
-
 async def _may_write(request: Request, _header: _KeyHeader, _bearer: _BearerKey) -> Caller:
-    return _require("write", request)
+    return require("write", request.state.caller)
 
 
 async def _may_administer(request: Request, _header: _KeyHeader, _bearer: _BearerKey) -> Caller:
-    return _require("admin", request)
+    return require("admin", request.state.caller)
 
 
-ReadAccess = Annotated[Caller, Depends(_may_read)]
-"""Whoever asks may read: anybody, or with a key, as the service is set."""
+# Reading needs no alias: the door asks it of every request (`callers.py`), so that no route forgets it.
 WriteAccess = Annotated[Caller, Depends(_may_write)]
 """Whoever asks gave a key, or writes to their own machine's development service."""
 AdminAccess = Annotated[Caller, Depends(_may_administer)]

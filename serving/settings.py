@@ -88,7 +88,7 @@ class Settings(BaseModel):
     log_format: Literal["text", "json"] = "text"
     """Messages for a person, or one line of JSON each. Events are always JSON, on standard output."""
     log_requests: bool = True
-    """Whether each request gets a line among the events."""
+    """Whether each request that leaves no event of its own, such as the page's files, gets one, too."""
 
     @model_validator(mode="after")
     def _development_stays_on_this_machine(self) -> Self:

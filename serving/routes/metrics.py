@@ -5,7 +5,6 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from serving.dependencies import ServiceDependency
 from serving.problems import documented
-from serving.security import ReadAccess
 
 router = APIRouter(tags=["health"])
 
@@ -22,6 +21,6 @@ router = APIRouter(tags=["health"])
         **documented(401, 500),
     },
 )
-def metrics(service: ServiceDependency, _: ReadAccess) -> Response:
+def metrics(service: ServiceDependency) -> Response:
     """Latency by route and by stage, lookups in the cache, degradations by part, and the release."""
     return Response(service.metrics.exposition(), media_type=CONTENT_TYPE_LATEST)

@@ -4,7 +4,7 @@ import time
 from typing import Annotated
 
 import numpy as np
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from recommender.explanations.evidence import find_evidence
@@ -13,11 +13,10 @@ from recommender.release import Release
 from recommender.retrieval.recommend import Recommended, Strategy
 from serving import events
 from serving.cache import cache_key
-from serving.dependencies import Limit, RecordDependency, Service, ServiceDependency, UserId
+from serving.dependencies import Limit, Service, UserId, service_of
 from serving.problems import documented
 from serving.request_record import Part, RequestRecord
 from serving.routes.movie_summary import MovieSummary
-from serving.security import ReadAccess
 
 router = APIRouter(prefix="/api/v1", tags=["recommendations"])
 
@@ -73,22 +72,28 @@ class _Served(BaseModel):
     responses=documented(401, 422, 429, 500),
 )
 async def recommend(
-    service: ServiceDependency,
-    record: RecordDependency,
-    _: ReadAccess,
+    request: Request,
     user_id: UserId,
     limit: Limit = 10,
     explain: Annotated[bool, Query(description="Say why for each movie.", examples=[True])] = False,
 ) -> Response:
     """Movies the user has not rated, best first; for a user nobody knows, the most popular ones."""
+
+    async def answer(request: Request) -> Response:
+        return await _answer(service_of(request), user_id, limit, explain=explain)
+
+    return await service_of(request).repeats.answer(request, answer)
+
+
+async def _answer(service: Service, user_id: int, limit: int, *, explain: bool) -> Response:
     started = time.perf_counter()
+    record = RequestRecord.current()
     answer = await service.answers.get(
         cache_key(
             "recommendations", service.release.version, 0, user_id=user_id, limit=limit, explain=explain
         ),
         lambda: _compute(service, record, user_id, limit, explain=explain),
         _Served.model_validate_json,
-        record,
     )
     events.record(
         events.RecommendationsServed(
@@ -99,8 +104,10 @@ async def recommend(
             movie_ids=[item.movie_id for item in answer.content.items],
             milliseconds=round(1000 * (time.perf_counter() - started), 3),
             cached=answer.remembered,
+            degraded=record.degraded,
         )
     )
+    record.told = True
     return Response(answer.body, media_type="application/json")
 
 

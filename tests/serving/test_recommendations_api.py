@@ -139,6 +139,7 @@ def test_what_was_served_is_one_line_of_json(client: TestClient, caplog: pytest.
             "strategy": "two_tower",
             "movie_ids": [item["movie_id"] for item in answer["items"]],
             "cached": n == 2,
+            "degraded": [],
         }
 
 
