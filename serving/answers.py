@@ -53,7 +53,7 @@ class Answers:
         """The answer under a key.
 
         Args:
-            key: see `cache_key`.
+            key: see `Question.key`.
             compute: makes the response, in a thread; puts `RequestRecord.current().degraded` into it.
             read: gets what the caller needs from a response; a ValueError says that what was remembered is no
                 such response, which then counts as forgotten.

@@ -38,19 +38,29 @@ class Cache(Protocol):
         ...
 
 
-def cache_key(kind: str, release: str, history: str | int, **parameters: Any) -> str:
-    """The key of an answer: whatever it depends on is in it, so that no answer outlives what it was made of.
+class Question:
+    """What is asked, whatever release answers it and whatever the user has rated meanwhile.
 
     Args:
         kind: what is answered, such as `recommendations`.
-        release: version of the release that answers.
-        history: version of what the user has rated.
-        parameters: everything else that was asked for, as JSON can hold it.
+        parameters: everything that was asked for, as JSON can hold it.
 
     Example:
-        >>> cache_key("recommendations", "20260314T092653Z-5f0c6f1f", 3, user_id=42, limit=10)
-        'marquee:1:recommendations:20260314T092653Z-5f0c6f1f:3:75f3e5b8fbb59e5e8bb16fa0ae0f2f1d'
+        >>> question = Question("recommendations", user_id=42, limit=10)
+        >>> question.key("20260314T092653Z-5f0c6f1f", history=3)
+        'marquee:1:recommendations:20260314T092653Z-5f0c6f1f:3:4bfa08940a85a3ad89c617a5472a5e98'
     """
-    asked = json.dumps(parameters, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    digest = hashlib.sha256(asked.encode()).hexdigest()[:32]
-    return f"marquee:{_FORMAT}:{kind}:{release}:{history}:{digest}"
+
+    def __init__(self, kind: str, **parameters: Any) -> None:
+        self._kind = kind
+        asked = json.dumps(parameters, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        self._digest = hashlib.sha256(asked.encode()).hexdigest()[:32]
+
+    def key(self, release: str, history: str | int) -> str:
+        """The key of its answer, which holds all that the answer depends on: none outlives what it is made of.
+
+        Args:
+            release: version of the release that answers.
+            history: version of what the user has rated.
+        """
+        return f"marquee:{_FORMAT}:{self._kind}:{release}:{history}:{self._digest}"

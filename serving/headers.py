@@ -1,7 +1,7 @@
 """Headers of every response: the request's id, and what a browser may do with the page."""
 
+import os
 import re
-from uuid import uuid4
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -36,7 +36,7 @@ class ResponseHeaders:
         for name, value in scope["headers"]:
             if name == _RAW_REQUEST_ID and _USABLE_ID.fullmatch(value):
                 request_id = value
-        request_id = request_id or uuid4().hex.encode()
+        request_id = request_id or os.urandom(16).hex().encode()
         scope.setdefault("state", {})["request_id"] = request_id.decode()
 
         async def send_with_headers(message: Message) -> None:

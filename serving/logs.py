@@ -32,6 +32,8 @@ class JsonLines(logging.Formatter):
 
 def configure(log_format: LogFormat) -> None:
     """Messages to stderr, for a person or a program; events to stdout, each one line of JSON."""
+    # What no line holds is not looked up for each.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     messages = logging.StreamHandler()
     messages.setFormatter(
         JsonLines() if log_format == "json" else logging.Formatter("%(asctime)s %(levelname)s %(message)s")

@@ -28,7 +28,7 @@ class Repeats:
     """Remembers what a request asked for under its path and query, and so how to answer it.
 
     Finding the route, and reading and checking parameters, takes longer than an answer from the cache. All of
-    it follows from path and query alone, so it is done once. What is remembered is the question, never an answer.
+    it follows from path and query alone, so it is done once. The question is remembered, not the answer.
     """
 
     def __init__(self) -> None:

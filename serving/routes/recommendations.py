@@ -12,7 +12,7 @@ from recommender.explanations.wording import because_popular, because_you_liked
 from recommender.release import Release
 from recommender.retrieval.recommend import Recommended, Strategy
 from serving import events
-from serving.cache import cache_key
+from serving.cache import Question
 from serving.dependencies import Limit, Service, UserId, service_of
 from serving.problems import documented
 from serving.request_record import Part, RequestRecord
@@ -78,20 +78,21 @@ async def recommend(
     explain: Annotated[bool, Query(description="Say why for each movie.", examples=[True])] = False,
 ) -> Response:
     """Movies the user has not rated, best first; for a user nobody knows, the most popular ones."""
+    question = Question("recommendations", user_id=user_id, limit=limit, explain=explain)
 
     async def answer(request: Request) -> Response:
-        return await _answer(service_of(request), user_id, limit, explain=explain)
+        return await _answer(service_of(request), question, user_id, limit, explain=explain)
 
     return await service_of(request).repeats.answer(request, answer)
 
 
-async def _answer(service: Service, user_id: int, limit: int, *, explain: bool) -> Response:
+async def _answer(
+    service: Service, question: Question, user_id: int, limit: int, *, explain: bool
+) -> Response:
     started = time.perf_counter()
     record = RequestRecord.current()
     answer = await service.answers.get(
-        cache_key(
-            "recommendations", service.release.version, 0, user_id=user_id, limit=limit, explain=explain
-        ),
+        question.key(service.release.version, history=0),
         lambda: _compute(service, record, user_id, limit, explain=explain),
         _Served.model_validate_json,
     )
