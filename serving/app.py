@@ -164,7 +164,11 @@ def _load(settings: Settings) -> Service:
     )
     redis = None
     if settings.redis_url is not None:
-        redis = RedisLink(settings.redis_url.get_secret_value(), seconds=settings.redis_seconds)
+        redis = RedisLink(
+            settings.redis_url.get_secret_value(),
+            seconds=settings.redis_seconds,
+            pause=settings.redis_pause_seconds,
+        )
     counts_of = Metrics()
     counts_of.serve_release(release.version)
     return Service(

@@ -57,7 +57,7 @@ class Question:
         self._digest = hashlib.sha256(asked.encode()).hexdigest()[:32]
 
     def key(self, release: str, history: str | int) -> str:
-        """The key of its answer, which holds all that the answer depends on: none outlives what it is made of.
+        """The key of its answer: all that the answer depends on is in it, so none outlives what it is of.
 
         Args:
             release: version of the release that answers.

@@ -38,7 +38,7 @@ class RedisLink:
     """
 
     def __init__(
-        self, url: str, *, seconds: float, pause: float = 5.0, clock: Callable[[], float] = time.monotonic
+        self, url: str, *, seconds: float, pause: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
         try:
             pool = BlockingConnectionPool.from_url(
@@ -94,6 +94,6 @@ class RedisLink:
             _LOG.warning(
                 "Redis does not answer (%s: %s). Doing without, and trying again every %g s.",
                 type(error).__name__,
-                error or f"nothing within {self._seconds:g} s",
+                str(error) or f"nothing within {self._seconds:g} s",
                 self._pause,
             )

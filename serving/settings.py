@@ -58,6 +58,8 @@ class Settings(BaseModel):
     `redis://:PASSWORD@HOST:6379/0`, `rediss://` for TLS. Without it each process does so itself."""
     redis_seconds: float = Field(default=0.1, gt=0, le=10)
     """How long Redis may take to answer, connecting included."""
+    redis_pause_seconds: float = Field(default=5.0, gt=0)
+    """How long Redis is left alone after it failed three times in a row."""
     development: bool = False
     """Whether anybody may write without a key; only for a service that this machine alone can reach."""
     reads: Literal["open", "key"] = "open"
