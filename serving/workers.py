@@ -71,12 +71,23 @@ class _Supervisor(Multiprocess):
 
     _announced = False
 
+    def init_processes(self) -> None:
+        """Start the processes."""
+        super().init_processes()
+        self._leave_pipes()
+
     def keep_subprocess_alive(self) -> None:
         """Replace processes that died."""
         super().keep_subprocess_alive()
+        self._leave_pipes()
         if not self._announced and all(process.is_ready() for process in self.processes):
             self._announced = True
             announce(self.sockets[0])
+
+    def _leave_pipes(self) -> None:
+        """Leave each process the only one at its end of the pipe, so that the pipe ends when it dies."""
+        for process in self.processes:
+            process.child_conn.close()
 
 
 def _app(create_app: Callable[[Settings], FastAPI], settings: Settings) -> FastAPI:
