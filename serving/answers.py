@@ -64,7 +64,8 @@ class Answers:
                 with record.stage("cache"):
                     body, degraded = await asyncio.shield(flight)
             except asyncio.CancelledError:
-                if not flight.cancelled():
+                task = asyncio.current_task()
+                if not flight.cancelled() or (task is not None and task.cancelling()):
                     raise
                 continue  # the request that computed was given up; this one takes over
             record.lookup = "shared"

@@ -35,7 +35,7 @@ from serving.request_limits import RequestLimits
 from serving.routes import health, metrics, recommendations, users
 from serving.security import KEY_HEADER, Access
 from serving.settings import Settings
-from serving.workers import announce, run_workers, server_config
+from serving.workers import announce, run_workers, server_config, start_app
 
 _LOG = logging.getLogger("marquee.serving")
 _WEB = Path(__file__).parent / "web"
@@ -99,7 +99,7 @@ def serve(settings: Settings) -> None:
         with _listener(settings) as listener:
             run_workers(create_app, settings, listener)
     else:
-        app = create_app(settings)
+        app = start_app(create_app, settings)
         server = _Server(server_config(app, settings))
         with _listener(settings) as listener, contextlib.suppress(KeyboardInterrupt):
             server.run(sockets=[listener])

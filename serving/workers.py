@@ -1,5 +1,6 @@
 """Several processes that answer at one address."""
 
+import gc
 import logging
 import os
 import socket
@@ -36,6 +37,18 @@ def server_config(app: FastAPI | Callable[[], FastAPI], settings: Settings) -> u
         timeout_graceful_shutdown=settings.shutdown_seconds,
         timeout_worker_healthcheck=_SLOWEST_START,
     )
+
+
+def start_app(create_app: Callable[[Settings], FastAPI], settings: Settings) -> FastAPI:
+    """The app of this process, made to last.
+
+    Everything loaded by now stays until the end. The garbage collector is told so: else each full collection
+    looks through all of it, and every request at that moment waits.
+    """
+    app = create_app(settings)
+    gc.collect()
+    gc.freeze()
+    return app
 
 
 def announce(listener: socket.socket) -> None:
@@ -94,7 +107,7 @@ def _app(create_app: Callable[[Settings], FastAPI], settings: Settings) -> FastA
     """The app of this process; ends it with one message where a person has to mend something."""
     logs.configure(settings.log_format)
     try:
-        return create_app(settings)
+        return start_app(create_app, settings)
     except MarqueeError as error:
         _LOG.error("%s", error)
         sys.exit(STARTUP_FAILURE)

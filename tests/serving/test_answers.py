@@ -66,6 +66,28 @@ def test_whoever_waits_takes_over_when_the_first_is_given_up() -> None:
     asyncio.run(give_up())
 
 
+def test_who_waits_and_is_given_up_at_the_same_moment_takes_nothing_over() -> None:
+    leave = threading.Event()
+    started = threading.Event()
+
+    def slow() -> bytes:
+        started.set()
+        leave.wait(10)
+        return b"1"
+
+    async def give_up() -> None:
+        answers = Answers(MemoryCache(10, 60))
+        tasks = [asyncio.create_task(ask(answers, "a", slow)) for _ in range(3)]
+        await asyncio.to_thread(started.wait, 10)
+        for task in tasks:
+            task.cancel()
+        found = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [type(error) for error in found] == 3 * [asyncio.CancelledError]
+        leave.set()
+
+    asyncio.run(give_up())
+
+
 def test_one_who_gives_up_waiting_disturbs_nobody() -> None:
     leave = threading.Event()
 
