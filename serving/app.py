@@ -1,6 +1,7 @@
 """The service: a release, loaded and checked, behind a REST interface and a page."""
 
 import contextlib
+import gc
 import logging
 import socket
 import time
@@ -95,14 +96,14 @@ def serve(settings: Settings) -> None:
     logs.configure(settings.log_format)
     if settings.development:
         _LOG.warning("DEVELOPMENT: anybody on this machine may write without a key.")
-    if settings.workers > 1:
-        with _listener(settings) as listener:
+    with _listener(settings) as listener:
+        if settings.workers > 1:
             run_workers(create_app, settings, listener)
-    else:
-        app = start_app(create_app, settings)
-        server = _Server(server_config(app, settings))
-        with _listener(settings) as listener, contextlib.suppress(KeyboardInterrupt):
-            server.run(sockets=[listener])
+        else:
+            server = _Server(server_config(start_app(create_app, settings), settings))
+            with contextlib.suppress(KeyboardInterrupt):
+                server.run(sockets=[listener])
+            gc.unfreeze()
     _LOG.info("Marquee has stopped.")
 
 

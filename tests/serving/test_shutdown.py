@@ -51,6 +51,8 @@ def refuses(address: str) -> bool:
         socket.create_connection((host, int(port)), timeout=5).close()
     except ConnectionRefusedError:
         return True
+    except ConnectionResetError:
+        return False  # taken as the service closed its door
     return False
 
 
