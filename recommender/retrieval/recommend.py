@@ -27,6 +27,8 @@ class Recommended:
 
     strategy: Strategy
     movies: list[ScoredMovie]
+    exact_instead: bool = False
+    """Whether the index did not answer and every vector was searched instead."""
 
 
 class Recommender:
@@ -48,15 +50,14 @@ class Recommender:
         position = self.release.user_position(user_id)
         if position is None:
             return Recommended("popular", self._popular(limit, seen))
-        return Recommended("two_tower", self._search(self.release.user_vectors[position], limit, seen))
-
-    def _search(self, vector: NDArray[np.float32], limit: int, seen: NDArray[np.int64]) -> list[ScoredMovie]:
-        exclude = seen.tolist()
+        vector, exclude = self.release.user_vectors[position], seen.tolist()
         try:
-            return self._index.search(vector, limit, exclude=exclude)
+            return Recommended("two_tower", self._index.search(vector, limit, exclude=exclude))
         except IndexUnavailableError as error:
             _LOG.warning("%s Searching the release's vectors instead.", error)
-            return self._exact.search(vector, limit, exclude=exclude)
+            return Recommended(
+                "two_tower", self._exact.search(vector, limit, exclude=exclude), exact_instead=True
+            )
 
     def _popular(self, limit: int, seen: NDArray[np.int64]) -> list[ScoredMovie]:
         popular = self.release.popular_movie_ids

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from serving.dependencies import ServiceDependency
+from serving.request_record import Part
 
 router = APIRouter(tags=["health"])
 
@@ -40,18 +41,20 @@ class Ready(BaseModel):
     """What was measured of its retrieval."""
     baselines: dict[str, dict[str, float]] = Field(examples=[{"most_popular": {"ndcg@10": 0.203}}])
     """The same of simpler recommenders."""
+    degraded: list[Part] = Field(examples=[[]])
+    """What does not work at the moment and is done without."""
 
 
 @router.head("/healthz", include_in_schema=False)
 @router.get("/healthz", summary="Is the service up?")
-def alive() -> Alive:
+async def alive() -> Alive:
     """Answers as soon as the process listens."""
     return Alive()
 
 
 @router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", summary="What is the service ready to serve?")
-def ready(service: ServiceDependency) -> Ready:
+async def ready(service: ServiceDependency) -> Ready:
     """The live release with its headline metrics; a service listens only once it is loaded."""
     manifest = service.release.manifest
     metrics = manifest.metrics
@@ -66,6 +69,7 @@ def ready(service: ServiceDependency) -> Ready:
         protocol=protocol if isinstance(protocol, str) else None,
         metrics=_numbers(metrics.get("retrieval")),
         baselines={name: _numbers(values) for name, values in _mapping(metrics.get("baselines")).items()},
+        degraded=[] if service.redis is None or service.redis.available else ["cache"],
     )
 
 
