@@ -165,12 +165,14 @@ def _recommend_to_one(release: Release, user: int, limit: int) -> None:
     if found.strategy == "popular":
         console.print(f"User {user} is not known to release {release.version}: these are popular movies.")
     table = Table(title=f"Recommended to user {user}")
-    for name, justify in (("#", "right"), ("movie", "left"), ("genres", "left"), ("score", "right")):
+    columns = (("#", "right"), ("movie", "left"), ("genres", "left"), ("score", "right"), ("stars", "right"))
+    for name, justify in columns:
         table.add_column(name, justify=justify)  # type: ignore[arg-type]
     for rank, scored in enumerate(found.movies, start=1):
         movie = release.movie(scored.movie_id)
-        score = f"{scored.score:.3f}" if found.strategy == "two_tower" else f"{scored.score:.0f} ratings"
-        table.add_row(str(rank), escape(movie.title), escape(", ".join(movie.genres)), score)
+        score = f"{scored.score:.0f} ratings" if found.strategy == "popular" else f"{scored.score:.3f}"
+        stars = "" if scored.predicted_rating is None else f"{scored.predicted_rating:.1f}"
+        table.add_row(str(rank), escape(movie.title), escape(", ".join(movie.genres)), score, stars)
     console.print(table)
 
 

@@ -38,7 +38,7 @@ class Ready(BaseModel):
     protocol: str | None = Field(default=None, examples=["P-random"])
     """How it was measured."""
     metrics: dict[str, float] = Field(examples=[{"ndcg@10": 0.431, "coverage@10": 0.38}])
-    """What was measured of its retrieval."""
+    """What was measured of what it serves."""
     baselines: dict[str, dict[str, float]] = Field(examples=[{"most_popular": {"ndcg@10": 0.203}}])
     """The same of simpler recommenders."""
     degraded: list[Part] = Field(examples=[[]])
@@ -58,7 +58,7 @@ async def ready(service: ServiceDependency) -> Ready:
     """The live release with its headline metrics; a service listens only once it is loaded."""
     manifest = service.release.manifest
     metrics = manifest.metrics
-    protocol = metrics.get("protocol")
+    protocol, stages = metrics.get("protocol"), _mapping(metrics.get("models"))
     return Ready(
         release=manifest.version,
         created_at=manifest.created_at,
@@ -67,7 +67,7 @@ async def ready(service: ServiceDependency) -> Ready:
         movies=manifest.counts.movies,
         ratings=manifest.counts.ratings,
         protocol=protocol if isinstance(protocol, str) else None,
-        metrics=_numbers(metrics.get("retrieval")),
+        metrics=_numbers(stages.get(str(metrics.get("judged")), metrics.get("retrieval"))),
         baselines={name: _numbers(values) for name, values in _mapping(metrics.get("baselines")).items()},
         degraded=[] if service.redis is None or service.redis.available else ["cache"],
     )

@@ -27,8 +27,10 @@ class RecommendedMovie(MovieSummary):
     rank: int = Field(examples=[1])
     """1 for the best."""
     score: float = Field(examples=[0.8731])
-    """How well it fits: with `two_tower` the dot product of user and movie vector, with `popular` how many
-    people rated it. Comparable within one answer only."""
+    """How well it fits: with `two_stage` the re-ranker's score, with `two_tower` the dot product of user and
+    movie vector, with `popular` how many people rated it. Comparable within one answer only."""
+    predicted_rating: float | None = Field(examples=[4.2])
+    """What the user would give it, in stars; null where that cannot be told."""
     reason: str | None = Field(default=None, examples=["Because you liked Blade Runner (1982)"])
     """Why it is recommended, if `explain=true`."""
 
@@ -42,8 +44,9 @@ class Recommendations(BaseModel):
     """Whom they are for."""
     release: str = Field(examples=["20260314T092653Z-5f0c6f1f"])
     """The release that answered."""
-    strategy: Strategy = Field(examples=["two_tower"])
-    """`two_tower`: from the user's own vector. `popular`: the release does not know the user."""
+    strategy: Strategy = Field(examples=["two_stage"])
+    """How they were found. `two_stage`: recalled by the user's own vector, then ordered anew. `two_tower`: by
+    the vector alone, where the release has no re-ranker. `popular`: nothing is known of the user."""
     items: list[RecommendedMovie]
     """The movies; fewer than `limit` where fewer are left. Movies the user has rated never come back."""
     degraded: list[Part] = Field(examples=[[]])
@@ -118,7 +121,7 @@ def _compute(service: Service, record: RequestRecord, user_id: int, limit: int, 
     if recommended.exact_instead:
         record.degrade("index")
     items = []
-    for rank, (movie_id, score) in enumerate(recommended.movies, start=1):
+    for rank, (movie_id, score, rating) in enumerate(recommended.movies, start=1):
         movie = service.release.movie(movie_id)
         items.append(
             RecommendedMovie(
@@ -128,6 +131,7 @@ def _compute(service: Service, record: RequestRecord, user_id: int, limit: int, 
                 release_year=movie.release_year,
                 genres=list(movie.genres),
                 score=score,
+                predicted_rating=None if rating is None else round(rating, 2),
             )
         )
     if explain:
@@ -147,5 +151,5 @@ def _reasons(release: Release, user_id: int, recommended: Recommended) -> list[s
     movie_ids = [movie.movie_id for movie in recommended.movies]
     if recommended.strategy == "popular":
         return [because_popular(release.movie(movie_id)) for movie_id in movie_ids]
-    evidence = find_evidence(release, user_id, np.asarray(movie_ids, dtype=np.int64))
+    evidence = find_evidence(release, release.history_of(user_id), np.asarray(movie_ids, dtype=np.int64))
     return [because_you_liked([release.movie(movie_id) for movie_id in liked]) for liked in evidence]

@@ -65,6 +65,14 @@ function recommendedRow(movie) {
   item.classList.toggle("feature", movie.rank === 1);
   item.querySelector(".rank").textContent = movie.rank === 1 ? "No. 1, tonight’s feature" : movie.rank;
   item.querySelector(".reason").textContent = movie.reason ?? "";
+  if (movie.predicted_rating !== null) {
+    const predicted = item.querySelector(".predicted");
+    const stars = movie.predicted_rating.toFixed(1);
+    predicted.textContent = `★ ${stars}`;
+    predicted.title = `They would give it about ${stars} stars`;
+    predicted.setAttribute("aria-label", predicted.title);
+    predicted.hidden = false;
+  }
   return item;
 }
 

@@ -11,6 +11,9 @@ from fastapi.testclient import TestClient
 
 from recommender.errors import IndexUnavailableError
 from recommender.release import Release
+from recommender.retrieval.batch import recommend_all
+from serving.app import create_app
+from serving.settings import Settings
 
 URL = "/api/v1/recommendations"
 
@@ -31,8 +34,26 @@ def test_a_known_user_gets_the_movies_nearest_to_their_vector(
     assert [item["rank"] for item in answer["items"]] == list(range(1, 11))
     np.testing.assert_allclose([item["score"] for item in answer["items"]], scores[best], rtol=1e-5)
     movie = live_release.movie(answer["items"][0]["movie_id"])
-    assert set(answer["items"][0]) == {"rank", "movie_id", "title", "release_year", "genres", "score"}
+    assert set(answer["items"][0]) == {
+        "rank", "movie_id", "title", "release_year", "genres", "score", "predicted_rating",
+    }  # fmt: skip
+    assert answer["items"][0]["predicted_rating"] is None
     assert (answer["items"][0]["title"], answer["items"][0]["genres"]) == (movie.title, list(movie.genres))
+
+
+def test_a_release_with_two_stages_is_answered_from_in_two_stages(two_stage_release: Path) -> None:
+    release = Release.load(two_stage_release)
+    user_id = int(release.user_ids[3])
+    with TestClient(create_app(Settings(release=two_stage_release))) as connected:
+        answer = connected.get(f"{URL}/{user_id}", params={"explain": True}).json()
+        assert connected.get(f"{URL}/999999").json()["items"][0]["predicted_rating"] is None
+    assert answer["strategy"] == "two_stage"
+    everybody = recommend_all(release, 10)
+    own = everybody.filter(everybody["user_id"].to_numpy() == user_id)
+    assert [item["movie_id"] for item in answer["items"]] == own["movie_id"].to_pylist()
+    for item in answer["items"]:
+        assert 0.5 <= item["predicted_rating"] <= 5.0
+        assert item["reason"].startswith("Because you liked ")
 
 
 def test_seen_movies_never_come_back(client: TestClient, live_release: Release) -> None:
