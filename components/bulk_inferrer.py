@@ -21,7 +21,7 @@ def bulk_inferrer(
         transformed_examples: From Transform.
         model: From Trainer.
         embeddings: Gets `movies.parquet`, `users.parquet` and `history.parquet`.
-        recommendations: Gets `recommendations.parquet`.
+        recommendations: Gets `recommendations.parquet`, re-ranked where the model has a re-ranker.
     """
     from pathlib import Path
 
@@ -39,4 +39,4 @@ def bulk_inferrer(
             Path(embeddings.path),
         )
         k = BulkInferrerConfig.model_validate_json(config).recommendations
-        write_recommendations(Path(embeddings.path), k, Path(recommendations.path))
+        write_recommendations(Path(embeddings.path), Path(model.path), k, Path(recommendations.path))

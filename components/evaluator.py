@@ -24,7 +24,8 @@ def evaluator(
         model: From Trainer.
         evaluation: Gets `evaluation.json` and `evaluation.html`.
         blessing: Gets `blessing.json`.
-        live: The folder of all releases, or the `evaluation.json` of what is live; nothing for no comparison.
+        live: The folder of the release to compare with, or its `evaluation.json`; nothing for no comparison.
+            A release's folder is named after its content, so that the cache can tell one from another.
         tracking: `Tracking` as JSON: the MLflow run that trained the model gets metrics and report, too.
     """
     from pathlib import Path

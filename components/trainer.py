@@ -20,7 +20,8 @@ def trainer(
         tracking: `Tracking` as JSON.
         transformed_examples: From Transform.
         hyperparameters: From Tuner.
-        model: Gets `user_tower/`, `movie_tower/`, `ranker/` and `training.json`.
+        model: Gets `user_tower/`, `movie_tower/`, `ranker/`, `online/`, `re_ranker/` where the configuration
+            has one, and `training.json`.
         unfinished: Folder in which a run that is killed leaves its state, to go on from when it is started
             again; nothing is kept without one.
     """

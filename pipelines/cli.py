@@ -96,6 +96,12 @@ def serve(
     port: Annotated[
         int | None, typer.Option(help="Port to listen on, 0 for any; 8000 if not given.", min=0, max=65535)
     ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="How many processes answer; 1 if not given.", min=1, max=64)
+    ] = None,
+    development: Annotated[
+        bool, typer.Option("--development", help="Let anybody on this machine write without a key.")
+    ] = False,
 ) -> None:
     """Serve a release over REST, with a page at /. MARQUEE_* variables say what options do not."""
     from serving.app import serve as serve_release
@@ -106,7 +112,15 @@ def serve(
         variables.pop("MARQUEE_RELEASE", None)  # an option goes before a variable
     releases = root / "releases" if root is not None else None
     serve_release(
-        Settings.from_environment(variables, releases=releases, release=release, host=host, port=port)
+        Settings.from_environment(
+            variables,
+            releases=releases,
+            release=release,
+            host=host,
+            port=port,
+            workers=workers,
+            development=development or None,
+        )
     )
 
 
@@ -151,12 +165,14 @@ def _recommend_to_one(release: Release, user: int, limit: int) -> None:
     if found.strategy == "popular":
         console.print(f"User {user} is not known to release {release.version}: these are popular movies.")
     table = Table(title=f"Recommended to user {user}")
-    for name, justify in (("#", "right"), ("movie", "left"), ("genres", "left"), ("score", "right")):
+    columns = (("#", "right"), ("movie", "left"), ("genres", "left"), ("score", "right"), ("stars", "right"))
+    for name, justify in columns:
         table.add_column(name, justify=justify)  # type: ignore[arg-type]
     for rank, scored in enumerate(found.movies, start=1):
         movie = release.movie(scored.movie_id)
-        score = f"{scored.score:.3f}" if found.strategy == "two_tower" else f"{scored.score:.0f} ratings"
-        table.add_row(str(rank), escape(movie.title), escape(", ".join(movie.genres)), score)
+        score = f"{scored.score:.0f} ratings" if found.strategy == "popular" else f"{scored.score:.3f}"
+        stars = "" if scored.predicted_rating is None else f"{scored.predicted_rating:.1f}"
+        table.add_row(str(rank), escape(movie.title), escape(", ".join(movie.genres)), score, stars)
     console.print(table)
 
 

@@ -20,6 +20,7 @@ from components.trainer import trainer
 from components.transform import transform
 from components.tuner import tuner
 from pipelines.config import PipelineConfig
+from pipelines.live_release import compared_with, run_fingerprint
 from pipelines.source_digest import git_commit, source_digest
 from recommender.data.sources import fingerprint
 from recommender.push import RunDescription
@@ -57,6 +58,7 @@ def movielens_pipeline(config: PipelineConfig, root: Path, until: str = "Pusher"
     Raises:
         ConfigurationError: the file of a committed schema is missing.
         DataError: the files to read are missing.
+        ReleaseError: it cannot be told which release is live.
     """
     server = os.environ.get("MLFLOW_TRACKING_URI")
     tracking = Tracking(
@@ -66,18 +68,22 @@ def movielens_pipeline(config: PipelineConfig, root: Path, until: str = "Pusher"
         tensorboard=str(root / "tensorboard"),
         profile=config.run.profile,
     )
+    digest, data = source_digest(), fingerprint(config.example_gen)
+    committed = config.schema_gen.committed()
     run_description = RunDescription(
-        config=config.model_dump(mode="json"), seed=config.run.seed, git_commit=git_commit()
+        config=config.model_dump(mode="json"),
+        seed=config.run.seed,
+        git_commit=git_commit(),
+        fingerprint=run_fingerprint(config.model_dump_json(), data, committed, digest),
     )
-    digest = source_digest()
 
     @dsl.pipeline(name=config.run.name, description="From ratings to a live release of recommendations.")
     def pipeline(
         seed: int = config.run.seed,
         example_gen_config: str = config.example_gen.model_dump_json(),
-        example_gen_fingerprint: str = fingerprint(config.example_gen),
+        example_gen_fingerprint: str = data,
         engine: str = config.engine.model_dump_json(),
-        committed_schema: str = config.schema_gen.committed(),
+        committed_schema: str = committed,
         validation_config: str = config.validation.model_dump_json(),
         quarantine: bool = config.validation.quarantine,
         transform_config: str = config.transform.model_dump_json(),
@@ -93,6 +99,7 @@ def movielens_pipeline(config: PipelineConfig, root: Path, until: str = "Pusher"
         trials: str = str(root / "trials"),
         unfinished_training: str = str(root / "training"),
         releases: str = str(root / "releases"),
+        live: str = compared_with(root / "releases", run_description.fingerprint),
     ) -> Artifact:
         made: dict[str, Any] = {}
         # Assembled one after the other, so that nothing that comes after the last step is.
@@ -136,6 +143,7 @@ def movielens_pipeline(config: PipelineConfig, root: Path, until: str = "Pusher"
             "Evaluator": lambda: evaluator(
                 config=evaluator_config,
                 seed=seed,
+                live=live,
                 tracking=tracking,
                 transformed_examples=made["transformed_examples"],
                 model=made["model"],

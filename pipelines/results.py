@@ -6,7 +6,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from recommender.evaluation.result import TABLE_METRICS, Evaluation
+from recommender.evaluation.result import TABLE_METRICS, Evaluation, title
 from recommender.release import verify_release
 
 
@@ -24,9 +24,9 @@ def show_results(release: Path, report: str, console: Console) -> None:
     console.print(
         f"\n{manifest.dataset}\n{counts.ratings:,} ratings, {counts.users:,} users, {counts.movies:,} movies"
     )
-    if evaluation.retrieval:
+    if evaluation.means:
         console.print(_table(evaluation))
-        overlap = evaluation.retrieval.get("overlap@10")
+        overlap = evaluation.means.get("overlap@10")
         if overlap is not None:
             console.print(f"Two users share {overlap:.0%} of their ten recommendations on average.")
         console.print(f"Predicted ratings are off by {evaluation.ranking['rmse']:.3f} stars (RMSE).")
@@ -37,9 +37,9 @@ def show_results(release: Path, report: str, console: Console) -> None:
 
 
 def _table(evaluation: Evaluation) -> Table:
-    title = f"{evaluation.protocol}, whole catalogue, {evaluation.n_users:,} test users"
+    heading = f"{evaluation.protocol}, whole catalogue, {evaluation.n_users:,} test users"
     # Narrow enough for a terminal of 80 columns.
-    table = Table(title=title, box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table = Table(title=heading, box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("model", no_wrap=True)
     table.add_column("K", justify="right")
     for metric in TABLE_METRICS:
@@ -49,6 +49,6 @@ def _table(evaluation: Evaluation) -> Table:
         if last not in (None, k):
             table.add_section()
         last = k
-        style = "bold" if model == "two towers" else ""
+        style = "bold" if model == title(evaluation.judged) else ""
         table.add_row(model, str(k), *(f"{value:.4f}" for value in values), style=style)
     return table

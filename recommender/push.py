@@ -8,19 +8,20 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from recommender.configuration import Configuration
+from recommender.data.columns import Columns
 from recommender.data.source_report import SourceReport
 from recommender.data.splits import SplitManifest
+from recommender.data.vector_column import from_column
 from recommender.document import Document
 from recommender.errors import ReleaseError
 from recommender.evaluation.result import Blessing, Evaluation
-from recommender.release import promote, write_release
-from recommender.training.report import TrainingReport
+from recommender.release import OPTIONAL_PARTS, promote, write_release
 
 logger = logging.getLogger(__name__)
 
 LIBRARIES = (
     "tensorflow", "tf-keras", "tensorflow-recommenders", "keras-tuner", "duckdb", "ibis-framework", "pyarrow",
-    "numpy", "qdrant-edge-py", "kfp", "mlflow",
+    "numpy", "ai-edge-litert", "qdrant-edge-py", "kfp", "mlflow",
 )  # fmt: skip
 """Libraries whose versions a manifest names."""
 
@@ -34,6 +35,8 @@ class RunDescription(Configuration):
     """The seed of the run."""
     git_commit: str | None
     """The commit of the code, if it is known."""
+    fingerprint: str
+    """Of everything that the run follows from: configuration, data and code."""
 
 
 class Pushed(Document):
@@ -70,7 +73,7 @@ def push(
         releases: Folder of all releases.
         examples: Where the data came from, in `source.json`.
         transformed: The split's manifest.
-        model: `user_tower/`, `movie_tower/` and `ranker/`.
+        model: `user_tower/`, `movie_tower/` and `ranker/`, and where it has them `online/` and `re_ranker/`.
         evaluation: `evaluation.json`.
         blessing: `blessing.json`.
         embeddings: `movies.parquet`, `users.parquet` and `history.parquet`.
@@ -92,6 +95,7 @@ def push(
             "history.parquet": embeddings / "history.parquet",
             "index": index,
         }
+        parts |= {name: model / name for name in OPTIONAL_PARTS if (model / name).is_dir()}
         missing = [str(path) for path in parts.values() if not path.exists()]
         if missing:
             raise ReleaseError(
@@ -99,7 +103,7 @@ def push(
                 "run again; every step is then made anew."
             )
         version = write_release(
-            releases, parts, _manifest(run, examples, transformed, model, evaluation, embeddings)
+            releases, parts, _manifest(run, examples, transformed, evaluation, embeddings)
         )
         promote(releases, version)
         logger.info("release %s is live", version)
@@ -111,7 +115,7 @@ def push(
 
 
 def _manifest(
-    run: RunDescription, examples: Path, transformed: Path, model: Path, evaluation: Path, embeddings: Path
+    run: RunDescription, examples: Path, transformed: Path, evaluation: Path, embeddings: Path
 ) -> dict[str, Any]:
     source = SourceReport.read(examples)
     split = SplitManifest.read(transformed)
@@ -120,15 +124,17 @@ def _manifest(
         name: pq.read_metadata(embeddings / f"{name}.parquet").num_rows
         for name in ("users", "movies", "history")
     }
-    training = TrainingReport.read(model)
+    movies = pq.read_table(embeddings / "movies.parquet", columns=[Columns.EMBEDDING])
+    dimension = from_column(movies.column(Columns.EMBEDDING)).shape[1]
     return {
         "dataset": source.source,
         "config": run.config,
         "seed": run.seed,
         "git_commit": run.git_commit,
+        "run_fingerprint": run.fingerprint,
         "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
         "data": {"source": source.model_dump(mode="json"), "split": split.model_dump(mode="json")},
         "counts": {"users": rows["users"], "movies": rows["movies"], "ratings": rows["history"]},
-        "dimension": training.config.model.dimension,
+        "dimension": dimension,
         "metrics": result.model_dump(mode="json"),
     }

@@ -42,6 +42,8 @@ PARTS: Final = (
     "index",
 )
 """What every release holds; a writer may add more beside them."""
+OPTIONAL_PARTS: Final = ("online", "re_ranker")
+"""What a release may hold as well: models that the service computes with, and those that order anew."""
 
 MOVIES_SCHEMA: Final = pa.schema(
     [
@@ -80,7 +82,9 @@ _STAGING_LIFETIME_S: Final = 3600.0
 _VERSION: Final = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
 _TIME: Final = "%Y%m%dT%H%M%SZ"
 _SET_BY_WRITER: Final = frozenset({"format", "version", "created_at", "content_digest", "files"})
+_OF_THE_CODE: Final = frozenset({"git_commit", "run_fingerprint"})
 _PROBLEMS_SHOWN: Final = 10
+_WRITE_AGAIN: Final = "Write the release again with the pipeline, or serve another one."
 _MEND_CURRENT: Final = "Mend it with `marquee releases promote VERSION`."
 
 
@@ -116,6 +120,8 @@ class Manifest(BaseModel):
     """The seed it was trained with."""
     git_commit: str | None
     """The commit of the code, if known."""
+    run_fingerprint: str | None = None
+    """What the run that made it followed from, code included; None if it was not noted."""
     libraries: dict[str, str]
     """Versions of the libraries that trained it."""
     data: dict[str, Any]
@@ -213,6 +219,15 @@ def write_release(releases: Path, parts: Mapping[str, Path], manifest: Mapping[s
     return version
 
 
+def read_manifest(folder: Path) -> Manifest:
+    """What a release says of itself, without a look at its other files.
+
+    Raises:
+        ReleaseError: there is no release, or its manifest is not whole.
+    """
+    return _read_manifest(_raw_manifest(folder), str(folder / _MANIFEST))
+
+
 def verify_release(folder: Path) -> Manifest:
     """Read a release's manifest and check every file against it.
 
@@ -220,18 +235,7 @@ def verify_release(folder: Path) -> Manifest:
         ReleaseError: a file that is missing, altered or not in the manifest (each named, at most ten), or a
             manifest that is not whole.
     """
-    path = folder / _MANIFEST
-    remedy = "Write the release again with the pipeline, or serve another one."
-    if not folder.is_dir():
-        raise ReleaseError(f"There is no release at {folder}. Run the pipeline, or name another release.")
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ReleaseError(f"{path} is missing, so {folder} is no release. {remedy}") from None
-    except OSError as error:
-        raise ReleaseError(f"{path} cannot be read: {error}. {remedy}") from error
-    except ValueError as error:
-        raise ReleaseError(f"{path} is not whole JSON ({error}). {remedy}") from error
+    path, raw = folder / _MANIFEST, _raw_manifest(folder)
     manifest = _read_manifest(raw, str(path))
 
     problems = list(_differences(folder, manifest.files))
@@ -244,7 +248,7 @@ def verify_release(folder: Path) -> Manifest:
         shown = problems[:_PROBLEMS_SHOWN]
         more = [f"and {len(problems) - len(shown)} more"] if len(problems) > len(shown) else []
         raise ReleaseError(
-            f"Release {manifest.version} cannot be trusted: {'; '.join(shown + more)}. {remedy}"
+            f"Release {manifest.version} cannot be trusted: {'; '.join(shown + more)}. {_WRITE_AGAIN}"
         )
     return manifest
 
@@ -333,7 +337,8 @@ class Release:
         history_ratings: float32 [ratings].
         history_timestamps: int64 [ratings].
         highest_rating: the highest rating of all users, 0 where there is none.
-        popular_movie_ids: int64 [movies], most rated first, lower id first among equals.
+        popular_positions: int64 [movies], rows of `movie_ids`, most rated first, lower id first among equals.
+        popular_movie_ids: int64 [movies], in the same order.
     """
 
     def __init__(
@@ -367,9 +372,8 @@ class Release:
         self.history_ratings: NDArray[np.float32] = _numbers(history, Columns.RATING)
         self.history_timestamps: NDArray[np.int64] = _numbers(history, Columns.TIMESTAMP)
         self.highest_rating = float(self.history_ratings.max(initial=0.0))
-        self.popular_movie_ids: NDArray[np.int64] = self.movie_ids[
-            np.lexsort((self.movie_ids, -self.movie_rating_counts))
-        ]
+        self.popular_positions: NDArray[np.int64] = np.lexsort((self.movie_ids, -self.movie_rating_counts))
+        self.popular_movie_ids: NDArray[np.int64] = self.movie_ids[self.popular_positions]
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -429,6 +433,21 @@ class Release:
         in_half_stars = 2 * ratings
         fits = HALF_STARS.min <= found.min and found.max <= HALF_STARS.max
         return HALF_STARS if fits and np.array_equal(in_half_stars, np.rint(in_half_stars)) else found
+
+    @property
+    def online_folder(self) -> Path | None:
+        """Where the models lie that answer for any history; None where the release has none."""
+        return self._optional("online")
+
+    @property
+    def re_ranker_folder(self) -> Path | None:
+        """Where the re-ranker lies; None where the release has none."""
+        return self._optional("re_ranker")
+
+    def _optional(self, part: str) -> Path | None:
+        # By the manifest, which says what was verified.
+        there = any(PurePosixPath(path).parts[0] == part for path in self.manifest.files)
+        return self.folder / part if there else None
 
     def user_position(self, user_id: int) -> int | None:
         """The row of a user in `user_ids` and `user_vectors`, or None for an unknown one."""
@@ -519,6 +538,20 @@ def _plain(manifest: Mapping[str, Any]) -> dict[str, Any]:
     except (TypeError, ValueError) as error:
         raise ReleaseError(f"The manifest cannot be written as JSON: {error}.") from error
     return plain
+
+
+def _raw_manifest(folder: Path) -> Any:
+    path = folder / _MANIFEST
+    if not folder.is_dir():
+        raise ReleaseError(f"There is no release at {folder}. Run the pipeline, or name another release.")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ReleaseError(f"{path} is missing, so {folder} is no release. {_WRITE_AGAIN}") from None
+    except OSError as error:
+        raise ReleaseError(f"{path} cannot be read: {error}. {_WRITE_AGAIN}") from error
+    except ValueError as error:
+        raise ReleaseError(f"{path} is not whole JSON ({error}). {_WRITE_AGAIN}") from error
 
 
 def _read_manifest(raw: Any, where: str) -> Manifest:
@@ -620,8 +653,8 @@ def _written(moment: datetime) -> str:
 
 
 def _content_digest(files: Mapping[str, str], given: Mapping[str, Any]) -> str:
-    # The commit says where the code stood, not what is in the release: another one makes no other release.
-    manifest = {key: value for key, value in given.items() if key != "git_commit"}
+    # These say where the code stood, not what is in the release: another one makes no other release.
+    manifest = {key: value for key, value in given.items() if key not in _OF_THE_CODE}
     canonical = json.dumps(
         {"files": sorted(files.items()), "manifest": manifest}, sort_keys=True, separators=(",", ":")
     )

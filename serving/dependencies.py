@@ -10,7 +10,10 @@ from recommender.data.rating_store import LARGEST_ID, RatingStore
 from recommender.release import Release
 from recommender.retrieval.movie_index import MovieIndex
 from recommender.retrieval.recommend import Recommender
-from serving.cache import Cache
+from serving.answers import Answers
+from serving.metrics import Metrics
+from serving.redis_link import RedisLink
+from serving.repeats import Repeats
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,28 +23,25 @@ class Service:
     release: Release
     index: MovieIndex
     recommender: Recommender
-    cache: Cache
     ratings: RatingStore
+    answers: Answers
+    repeats: Repeats
+    metrics: Metrics
+    redis: RedisLink | None
 
 
-def _service(request: Request) -> Service:
+# A coroutine, because FastAPI calls a plain function in a thread, which takes longer than it does.
+async def _service(request: Request) -> Service:
+    return service_of(request)
+
+
+def service_of(request: Request) -> Service:
+    """The service that answers a request."""
     service: Service = request.app.state.service
     return service
 
 
-def _anybody() -> None:
-    """Nobody is asked for a key yet."""
-
-
-def _request_id(request: Request) -> str:
-    request_id: str = request.state.request_id
-    return request_id
-
-
 ServiceDependency = Annotated[Service, Depends(_service)]
-RequestId = Annotated[str, Depends(_request_id)]
-WriteAccess = Annotated[None, Depends(_anybody)]
-"""Of routes that change something: who may."""
 
 UserId = Annotated[
     int,

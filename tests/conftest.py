@@ -1,13 +1,17 @@
 """Small made-up ratings, taken through the project's own loaders, for every test that needs some."""
 
 from pathlib import Path
+from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from recommender.data.sources import ExampleGenConfig, ingest
 from recommender.data.synthetic import SyntheticConfig, generate
 from recommender.features.transform import TransformConfig, transform
 from recommender.features.transformed_examples import TransformedExamples
+from recommender.release import OPTIONAL_PARTS, PARTS, write_release
+from recommender.retrieval.build_index import IndexerConfig, build_index
 
 SEED = 7
 
@@ -34,3 +38,52 @@ def transformed(examples_folder: Path, tmp_path_factory: pytest.TempPathFactory)
     folder = tmp_path_factory.mktemp("transformed") / "transformed"
     transform(examples_folder, TransformConfig(), SEED, folder)
     return TransformedExamples(folder)
+
+
+@pytest.fixture(scope="session")
+def trained_parts(
+    examples_folder: Path, transformed: TransformedExamples, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
+    """The parts of a release that a short training makes of them, those with a choice included."""
+    from recommender.models.configuration import TwoTowerConfig, UserTowerConfig
+    from recommender.models.embeddings import write_embeddings
+    from recommender.models.re_ranker_configuration import ReRankerConfig
+    from recommender.training.configuration import RankingTrainingConfig, Tracking, TrainerConfig
+    from recommender.training.fit import train
+
+    folder = tmp_path_factory.mktemp("trained parts")
+    config = TrainerConfig(
+        epochs=3,
+        batch_size=32,
+        model=TwoTowerConfig(dimension=8, user_tower=UserTowerConfig(use_id=True, use_features=True)),
+        ranking=RankingTrainingConfig(epochs=2),
+        re_ranker=ReRankerConfig(candidates=40, epochs=2),
+    )
+    train(transformed, config, SEED, Tracking(), folder)
+    write_embeddings(examples_folder, transformed, folder, folder)
+    build_index(folder / "movies.parquet", IndexerConfig(), folder / "index")
+    return {name: folder / name for name in (*PARTS, *OPTIONAL_PARTS)}
+
+
+@pytest.fixture(scope="session")
+def two_stage_release(trained_parts: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A release of them."""
+    releases = tmp_path_factory.mktemp("two stages") / "releases"
+    return releases / write_release(releases, trained_parts, manifest_of(trained_parts))
+
+
+def manifest_of(parts: dict[str, Path]) -> dict[str, Any]:
+    """What has to be said of a release of some parts."""
+    rows = {name: pq.read_metadata(parts[f"{name}.parquet"]).num_rows for name in ("users", "movies")}
+    rows["ratings"] = pq.read_metadata(parts["history.parquet"]).num_rows
+    return {
+        "dataset": "made up",
+        "config": {},
+        "seed": SEED,
+        "git_commit": None,
+        "libraries": {},
+        "data": {},
+        "counts": rows,
+        "dimension": 8,
+        "metrics": {},
+    }

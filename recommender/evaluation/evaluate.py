@@ -23,9 +23,8 @@ from recommender.evaluation.relevant import relevant_ratings
 from recommender.evaluation.result import Blessing, Evaluation, SliceResult, standing, title
 from recommender.evaluation.slices import Slice, movie_slices, slice_values, user_slices
 from recommender.features.transformed_examples import History, Interactions, TransformedExamples
-from recommender.models.re_ranker import load_re_ranker
 from recommender.models.saved_models import load_signature, movie_vectors, predicted_ratings, user_vectors
-from recommender.retrieval.re_rank import two_stage
+from recommender.retrieval.re_rank import ReRanking, two_stage
 from recommender.training.report import TrainingReport
 
 Vectors = npt.NDArray[np.float32]
@@ -48,10 +47,11 @@ def evaluate(
 
     Args:
         transformed: What Transform wrote.
-        model: Holds `user_tower/`, `movie_tower/`, `ranker/` and `training.json`.
+        model: Holds `user_tower/`, `movie_tower/`, `ranker/` and `training.json`; with `re_ranker/` the two
+            stages together are what is judged, and retrieval stands beside them.
         config: What is measured.
         seed: Of the bootstrap and the baselines.
-        live: The folder of all releases, or the `evaluation.json` of what is live.
+        live: The folder of the live release, or its `evaluation.json`; nothing where there is none.
     """
     manifest = SplitManifest.read(transformed.folder)
     validation = TrainingReport.read(model).validation
@@ -72,8 +72,8 @@ def evaluate(
     judging = _Judging(transformed, test, config, seed)
     towers = _Towers(transformed, model, judging.seen)
     stages = _stages(transformed, model, towers, judging.seen)
-    # What the service shows; re-ranking is measured beside it.
-    judged = "retrieval"
+    # What the service shows: the order of the last stage.
+    judged = list(stages)[-1]
     qualities: dict[str, RankingQuality] = {}
     slice_means: dict[str, _SliceMeans] = {}
     notes: list[str] = []
@@ -117,11 +117,10 @@ def _stages(
 ) -> dict[str, Scorer]:
     """The stages of a saved model, each going by the one before it."""
     retrieval = dot_product(towers.users, towers.movies)
-    re_ranker = TrainingReport.read(model).config.re_ranker
-    if re_ranker is None or not (model / "re_ranker").is_dir():
+    if not (model / "re_ranker").is_dir():
         return {"retrieval": retrieval}
-    ranking = load_re_ranker(model / "re_ranker")
-    both = two_stage(retrieval, ranking, seen, transformed.n_movies, re_ranker.candidates)
+    second = ReRanking.load(model / "re_ranker")
+    both = two_stage(retrieval, second.ranking, seen, transformed.n_movies, second.candidates)
     return {"retrieval": retrieval, "two_stage": both}
 
 

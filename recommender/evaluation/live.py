@@ -5,7 +5,6 @@ the test part, and would look better than it is. So it counts only where both we
 part; a new model on new ratings is compared with the baselines alone.
 """
 
-import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,11 +12,11 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
-from recommender.errors import DataError
+from recommender.errors import DataError, ReleaseError
 from recommender.evaluation.comparison import Interval
 from recommender.evaluation.evaluator import RankingQuality
 from recommender.evaluation.result import Evaluation, LiveComparison, SliceResult
-from recommender.release import live_version
+from recommender.release import read_manifest
 
 logger = logging.getLogger(__name__)
 
@@ -26,30 +25,23 @@ def live_evaluation(path: Path) -> tuple[str, Evaluation] | None:
     """What the live release says of itself: its name and its evaluation.
 
     Args:
-        path: The folder of all releases, or an `evaluation.json`.
+        path: The folder of the release, or an `evaluation.json`.
 
     Returns:
-        None where nothing is live, or where it comes from a version of Marquee that measured otherwise.
+        None where the release is gone, or comes from a version of Marquee that measured otherwise.
 
     Raises:
         DataError: the `evaluation.json` that was named cannot be read.
-        ReleaseError: `current` holds something that is not a version.
     """
     if path.suffix == ".json":
         try:
             return path.name, Evaluation.model_validate_json(path.read_bytes())
         except (OSError, ValidationError) as error:
             raise DataError(f"{path} holds no evaluation ({error}): name another, or none.") from error
-    version = live_version(path)
-    if version is None:
-        return None
-    manifest = path / version / "manifest.json"
     try:
-        return version, Evaluation.model_validate(json.loads(manifest.read_bytes())["metrics"])
-    except (OSError, ValueError, KeyError) as error:
-        logger.warning(
-            "release %s cannot be compared with: its metrics are of another kind (%s)", version, error
-        )
+        return path.name, Evaluation.model_validate(read_manifest(path).metrics)
+    except (ReleaseError, ValidationError) as error:
+        logger.warning("release %s cannot be compared with: %s", path.name, error)
         return None
 
 

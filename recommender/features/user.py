@@ -1,17 +1,12 @@
 """What a user's ratings say about the user."""
 
-from typing import Final
-
 import ibis
 from ibis.expr import types as ir
 
 from recommender.data.columns import Columns
 from recommender.data.moments import exact_mean, population_std
+from recommender.features.history_features import DAYS_PER_MONTH, SECONDS_PER_DAY, TOP_GENRES
 from recommender.features.vocabulary import GENRE, GENRE_INDEX, genre_index, movie_genres
-
-SECONDS_PER_DAY: Final = 86_400
-DAYS_PER_MONTH: Final = 30.4375
-TOP_GENRES: Final = 3
 
 
 def user_features(train: ir.Table, movies: ir.Table) -> ir.Table:

@@ -1,18 +1,12 @@
 """The re-ranker: in which order would this user watch these movies?"""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
 from recommender.models.re_ranker_configuration import HISTORY_LENGTH, RETRIEVAL_SCORE, ReRankerConfig
-from recommender.models.saved_models import load_signature
-from recommender.retrieval.candidate_features import CandidateFeatures, Features
-from recommender.retrieval.re_rank import CandidateRanking
 
 _TYPICAL_LOG_LENGTH: Final = 4.0
 """Of some fifty ratings."""
@@ -89,13 +83,13 @@ class ReRanker(tfrs.Model):
         Returns:
             float32 [lists, candidates], larger first; -inf in an empty place.
         """
-        filled = tf.math.is_finite(inputs[RETRIEVAL_SCORE])
+        filled = inputs[RETRIEVAL_SCORE] > -float("inf")
         places = tf.cast(filled, tf.float32)
         standardized = tf.stack([_standardized(inputs[name], places) for name in self.features], axis=-1)
         score = tf.linalg.matvec(standardized, self.feature_weights)
         if self._layers:
-            length = tf.math.log1p(inputs[HISTORY_LENGTH]) - _TYPICAL_LOG_LENGTH
-            value = tf.concat([standardized, (places * length)[..., tf.newaxis]], axis=-1)
+            length = tf.math.log(1.0 + inputs[HISTORY_LENGTH]) - _TYPICAL_LOG_LENGTH
+            value = tf.concat([standardized, tf.expand_dims(places * length, axis=-1)], axis=-1)
             for layer in self._layers:
                 value = layer(value)
             score += tf.squeeze(value, axis=-1)
@@ -124,41 +118,3 @@ def _standardized(values: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
     variance = tf.reduce_sum(centred**2, axis=1, keepdims=True) / count
     # Where all are equal nothing is told apart.
     return centred / tf.maximum(tf.sqrt(variance), _SMALLEST_DEVIATION)
-
-
-class _ServedReRanker(tf.Module):
-    def __init__(self, model: ReRanker) -> None:
-        super().__init__()
-        self.model = model
-        lists = {name: tf.TensorSpec([None, None], tf.float32, name) for name in model.features}
-        lists[HISTORY_LENGTH] = tf.TensorSpec([None, 1], tf.float32, HISTORY_LENGTH)
-        self.serve = tf.function(self._serve, input_signature=[lists])
-
-    def _serve(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        return {"score": self.model(inputs)}
-
-
-def save_re_ranker(model: ReRanker, folder: Path) -> None:
-    """Write the re-ranker as a SavedModel.
-
-    Its signature takes every feature by name, float32 [lists, candidates], `retrieval_score` -inf in an empty
-    place, and `history_length` float32 [lists, 1]; it answers `score` float32 [lists, candidates].
-    """
-    module = _ServedReRanker(model)
-    tf.saved_model.save(module, str(folder), signatures=module.serve.get_concrete_function())
-
-
-def load_re_ranker(folder: Path) -> CandidateRanking:
-    """Read what `write_re_ranker` has written: `model/` and `features/`.
-
-    Raises:
-        DataError: a file of the features is missing or holds something else.
-    """
-    signature = load_signature(folder / "model")
-
-    def score(features: Features) -> npt.NDArray[np.float32]:
-        tensors = {name: tf.constant(values) for name, values in features.items()}
-        answer: npt.NDArray[np.float32] = signature(**tensors)["score"].numpy()
-        return answer
-
-    return CandidateRanking(CandidateFeatures.load(folder / "features"), score)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 from zipfile import BadZipFile
 
 import numpy as np
@@ -10,9 +10,13 @@ import numpy.typing as npt
 
 from recommender.data.written_whole import written_whole
 from recommender.errors import DataError
-from recommender.features.transformed_examples import MOVIE_NUMBERS, History, TransformedExamples
+from recommender.features.history import History
 from recommender.models.re_ranker_configuration import HISTORY_LENGTH, RETRIEVAL_SCORE, ReRankerConfig
 from recommender.retrieval.neighbours import Neighbours, fit_neighbours
+
+if TYPE_CHECKING:
+    # Reading tables takes Ibis, which the service does without.
+    from recommender.features.transformed_examples import TransformedExamples
 
 Features = dict[str, npt.NDArray[np.float32]]
 
@@ -68,7 +72,7 @@ class CandidateFeatures:
     genres: npt.NDArray[np.float32]
 
     @classmethod
-    def fit(cls, history: History, examples: TransformedExamples, config: ReRankerConfig) -> Self:
+    def fit(cls, history: History, examples: "TransformedExamples", config: ReRankerConfig) -> Self:
         """Learn them from the histories of all users.
 
         Args:
@@ -76,6 +80,8 @@ class CandidateFeatures:
             examples: The catalogue's features.
             config: Which neighbours.
         """
+        from recommender.features.transformed_examples import MOVIE_NUMBERS
+
         n_movies = examples.n_movies
         counts = np.bincount(history.movie_index, minlength=n_movies)
         sums = np.bincount(history.movie_index, history.rating, n_movies)
@@ -130,7 +136,7 @@ class CandidateFeatures:
         return {name: values.astype(np.float32) for name, values in features.items()}
 
     def save(self, folder: Path) -> None:
-        """Write `movies.npz` and `neighbours_<n>.npz`, whole or not at all."""
+        """Write `movies.npz` and `neighbours_<n>/`, whole or not at all."""
         with written_whole(folder) as scratch:
             np.savez(
                 scratch / "movies.npz",
@@ -140,7 +146,7 @@ class CandidateFeatures:
                 genres=self.genres,
             )
             for number, neighbours in enumerate(self.neighbours):
-                neighbours.save(scratch / f"neighbours_{number}.npz")
+                neighbours.save(scratch / f"neighbours_{number}")
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -159,8 +165,8 @@ class CandidateFeatures:
             raise DataError(
                 f"{file} holds no features of movies ({error}): run the Trainer step again."
             ) from error
-        count = len(list(folder.glob("neighbours_*.npz")))
+        count = len(list(folder.glob("neighbours_*")))
         return cls(
-            neighbours=tuple(Neighbours.load(folder / f"neighbours_{number}.npz") for number in range(count)),
+            neighbours=tuple(Neighbours.load(folder / f"neighbours_{number}") for number in range(count)),
             **movies,
         )

@@ -73,7 +73,7 @@ class ExactMovieIndex:
         limit = min(limit, len(self._movie_ids))
         if limit == 0:
             return [[] for _ in vectors]
-        out = None if filter is None else ~self._passing(filter)
+        out = None if filter is None else ~self.passing(filter)
         block = max(1, _BLOCK_SCORES // len(self._movie_ids))
         found: list[list[ScoredMovie]] = []
         for start in range(0, len(vectors), block):
@@ -100,7 +100,12 @@ class ExactMovieIndex:
     def close(self) -> None:
         """Nothing to release: the vectors belong to the caller."""
 
-    def _passing(self, wanted: MovieFilter) -> NDArray[np.bool_]:
+    def passing(self, wanted: MovieFilter) -> NDArray[np.bool_]:
+        """Which movies a filter lets pass, bool [movies].
+
+        Raises:
+            ValueError: there are no payloads to filter by.
+        """
         if self._columns is None:
             raise ValueError("These movies cannot be filtered: the index was made without payloads.")
         return self._columns.passing(wanted)

@@ -5,17 +5,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Self
-from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
-from scipy import linalg, sparse
+from scipy import sparse
 
 from recommender.configuration import Configuration
 from recommender.errors import DataError
-from recommender.evaluation.baselines.rating_matrix import common_users
-from recommender.features.transformed_examples import History
+from recommender.features.history import History
 
 logger = logging.getLogger(__name__)
 
@@ -86,9 +84,13 @@ class Neighbours:
         Returns:
             float32 [users, candidates]; 0 in an empty place.
         """
-        rated = _matrix_of(
-            history, self.n_movies, _counts(history, self.by_rating) if value is None else value
-        )
+        counts = _counts(history, self.by_rating) if value is None else value
+        if history.n_users == 1:
+            # While somebody waits: a sparse product takes longer to set up than to compute.
+            evidence = self._of_one_user(history.movie_index, counts)[np.maximum(candidates, 0)]
+            evidence[candidates < 0] = 0.0
+            return evidence
+        rated = _matrix_of(history, self.n_movies, counts)
         evidence = np.empty(candidates.shape, np.float32)
         block = max(1, _BLOCK_ELEMENTS // self.n_movies)
         for start in range(0, history.n_users, block):
@@ -98,30 +100,48 @@ class Neighbours:
         evidence[candidates < 0] = 0.0
         return evidence
 
-    def save(self, file: Path) -> None:
-        """Write the arrays as they are, in NumPy's npz format."""
-        np.savez(
-            file,
-            row_splits=self.row_splits,
-            movie_index=self.movie_index,
-            weight=self.weight,
-            by_rating=np.array(self.by_rating),
-        )
+    def _of_one_user(
+        self, movie_index: npt.NDArray[np.int32], value: npt.NDArray[np.float32]
+    ) -> npt.NDArray[np.float32]:
+        begins, ends = self.row_splits[movie_index], self.row_splits[movie_index + 1]
+        # Few and small arrays in between: fresh memory costs more than what is computed in it.
+        rows = [slice(begin, end) for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)]
+        neighbours = np.concatenate([self.movie_index[:0], *(self.movie_index[row] for row in rows)])
+        weighted = np.concatenate([self.weight[:0], *(self.weight[row] for row in rows)])
+        weighted *= np.repeat(value, ends - begins)
+        return np.bincount(neighbours, weighted, self.n_movies).astype(np.float32)
+
+    def save(self, folder: Path) -> None:
+        """Write the arrays as they are, each as a file in NumPy's npy format.
+
+        Args:
+            folder: Must not be there yet.
+        """
+        folder.mkdir()
+        for name in ("row_splits", "movie_index", "weight", "by_rating"):
+            np.save(folder / f"{name}.npy", np.asarray(getattr(self, name)))
 
     @classmethod
-    def load(cls, file: Path) -> Self:
-        """Read what `save` has written.
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` has written, mapped into memory: processes that read the same share it.
 
         Raises:
-            DataError: the file is missing or holds something else.
+            DataError: a file is missing or holds something else.
         """
         try:
-            with np.load(file, allow_pickle=False) as arrays:
-                return cls(
-                    arrays["row_splits"], arrays["movie_index"], arrays["weight"], bool(arrays["by_rating"])
-                )
-        except (OSError, ValueError, KeyError, BadZipFile) as error:
-            raise DataError(f"{file} holds no neighbours ({error}): run the Trainer step again.") from error
+            return cls(
+                row_splits=_mapped(folder / "row_splits.npy"),
+                movie_index=_mapped(folder / "movie_index.npy"),
+                weight=_mapped(folder / "weight.npy"),
+                by_rating=bool(np.load(folder / "by_rating.npy", allow_pickle=False)),
+            )
+        except (OSError, ValueError) as error:
+            raise DataError(f"{folder} holds no neighbours ({error}): run the Trainer step again.") from error
+
+
+def _mapped(file: Path) -> npt.NDArray[Any]:
+    # A plain view: slices of a memmap are memmaps, which are slow to make.
+    return np.asarray(np.load(file, mmap_mode="r", allow_pickle=False))
 
 
 def fit_neighbours(history: History, n_movies: int, config: NeighboursConfig) -> Neighbours:
@@ -183,6 +203,11 @@ def _matrix_of(history: History, n_movies: int, values: npt.NDArray[np.float32])
 
 def _weights(rated: Any, regularization: float) -> npt.NDArray[np.float32]:
     """EASE's weights, float32 [movies, movies], from the rated movie to the one that it speaks for."""
+    # Only who fits neighbours needs these, and the service does not have all that they come with.
+    from scipy import linalg
+
+    from recommender.evaluation.baselines.rating_matrix import common_users
+
     matrix = np.empty((rated.shape[1], rated.shape[1]), np.float32)
     for start, stop, common in common_users(rated):
         matrix[start:stop] = common

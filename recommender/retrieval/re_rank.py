@@ -2,22 +2,28 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
-from recommender.evaluation.evaluator import Scorer
-from recommender.features.transformed_examples import History
+from recommender.document import Document
+from recommender.features.history import History
 from recommender.retrieval.candidate_features import CandidateFeatures, Features
+from recommender.retrieval.lite_model import LiteModel
 from recommender.retrieval.top_k import top_k
+
+if TYPE_CHECKING:
+    from recommender.evaluation.evaluator import Scorer
 
 USERS_AT_ONCE: Final = 1024
 """Users whose candidates are described at a time, which bounds the memory."""
 
 
 def recall(
-    retrieval: Scorer, seen: History, n_movies: int, candidates: int, start: int, stop: int
+    retrieval: "Scorer", seen: History, n_movies: int, candidates: int, start: int, stop: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
     """The unseen movies that retrieval scores best, for users `start` to `stop`.
 
@@ -71,9 +77,69 @@ class CandidateRanking:
         return self.score(self.features.of(history, candidates, retrieval_score))
 
 
+class ReRankerDescription(Document):
+    """What is to be known of a re-ranker beside its files."""
+
+    file_name = "re_ranker.json"
+    written_by = "Trainer"
+
+    candidates: int = Field(ge=1)
+    """Movies recalled for each user."""
+
+
+@dataclass(frozen=True)
+class ReRanking:
+    """The second stage: a re-ranker, and how many movies the first stage is to recall for it.
+
+    Attributes:
+        candidates: Movies recalled for each user.
+        ranking: Scores them.
+    """
+
+    candidates: int
+    ranking: CandidateRanking
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `write_re_ranker` has written; needs no TensorFlow.
+
+        Raises:
+            DataError: a file is missing or holds something else.
+            ReleaseError: the model is missing or cannot be run.
+        """
+        model = LiteModel(folder / "model.tflite")
+        ranking = CandidateRanking(
+            CandidateFeatures.load(folder / "features"), lambda features: model(**features)["score"]
+        )
+        return cls(ReRankerDescription.read(folder).candidates, ranking)
+
+    def best(
+        self,
+        history: History,
+        candidates: npt.NDArray[np.int64],
+        retrieval_score: npt.NDArray[np.float32],
+        k: int,
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+        """The `k` best of some users' candidates, best first, the lower position first among equals.
+
+        Args:
+            history: What each user has rated, one row a user.
+            candidates: int64 [users, candidates], movie positions; -1 for an empty place.
+            retrieval_score: float32 [users, candidates], of the towers; -inf in an empty place.
+            k: How many, 1 or more.
+
+        Returns:
+            Movie positions int64 [users, k], -1 in an empty place, and their scores float32 [users, k]; of
+            fewer columns where there are fewer candidates.
+        """
+        scores = self.ranking.scores(history, candidates, retrieval_score)
+        order = np.lexsort((candidates, -scores), axis=1)[:, :k]
+        return np.take_along_axis(candidates, order, axis=1), np.take_along_axis(scores, order, axis=1)
+
+
 def two_stage(
-    retrieval: Scorer, ranking: CandidateRanking, seen: History, n_movies: int, candidates: int
-) -> Scorer:
+    retrieval: "Scorer", ranking: CandidateRanking, seen: History, n_movies: int, candidates: int
+) -> "Scorer":
     """Retrieval and re-ranking as one scorer: -inf for every movie that is not recalled.
 
     Args:

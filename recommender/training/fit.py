@@ -10,6 +10,7 @@ import tensorflow as tf
 from recommender.errors import TrainingError
 from recommender.evaluation.evaluator import dot_product
 from recommender.features.transformed_examples import History, Interactions, Part, TransformedExamples
+from recommender.models.lite_models import save_online_model
 from recommender.models.ranking_head import RankingHead
 from recommender.models.saved_models import save_movie_tower, save_ranking_head, save_user_tower
 from recommender.models.two_tower import TwoTowerModel
@@ -19,6 +20,7 @@ from recommender.training.configuration import Tracking, TrainerConfig
 from recommender.training.fit_ranking import fit_ranking
 from recommender.training.fit_re_ranker import FittedReRanker, fit_re_ranker, write_re_ranker
 from recommender.training.fit_retrieval import fit_retrieval
+from recommender.training.precision import compute_in_full
 from recommender.training.report import EpochLogs, TrainingReport
 from recommender.training.strategy import is_chief, make_strategy
 from recommender.training.tracking import tracked
@@ -178,8 +180,8 @@ def train(
         config: Hyperparameters.
         seed: Of everything random.
         tracking: Where the run reports to.
-        output: Gets `user_tower/`, `movie_tower/` and `ranker/` (SavedModels), `re_ranker/` where the
-            configuration has one, and `training.json`.
+        output: Gets `user_tower/`, `movie_tower/` and `ranker/` (SavedModels), `online/` (what answers
+            without TensorFlow), `re_ranker/` where the configuration has one, and `training.json`.
         unfinished: Where a run keeps its state until it is finished, in a folder named after everything that
             the result follows from: killed and started again, it goes on from its last epoch, and another
             run never does. Nothing is kept without it, or with several workers, which begin anew.
@@ -193,14 +195,19 @@ def train(
     with tracked(tracking, config, seed, examples, checkpoints) as run:
         fitted = fit(examples, config, seed, run.callbacks(), strategy=strategy, checkpoints=checkpoints)
         output.mkdir(parents=True, exist_ok=True)
+        compute_in_full(fitted.two_tower)
         save_user_tower(fitted.two_tower.user_tower, examples, output / "user_tower")
         save_movie_tower(fitted.two_tower.movie_tower, examples, output / "movie_tower")
         save_ranking_head(fitted.ranking_head, examples, config.model.output_dimension, output / "ranker")
+        movies = fitted.two_tower.movie_vectors()
+        save_online_model(fitted.two_tower.user_tower, fitted.ranking_head, examples, output / "online")
         if fitted.re_ranker is not None:
             assert config.re_ranker is not None
             history = History.of(fitted.fitted_on, examples.n_users)
             features = CandidateFeatures.fit(history, examples, config.re_ranker)
-            write_re_ranker(fitted.re_ranker.model, features, output / "re_ranker")
+            write_re_ranker(
+                fitted.re_ranker.model, features, config.re_ranker.candidates, output / "re_ranker"
+            )
         report = TrainingReport(
             config=config,
             seed=seed,
@@ -210,7 +217,6 @@ def train(
             curves=fitted.curves,
             mlflow_run_id=run.run_id,
         )
-        movies = fitted.two_tower.movie_vectors()
         run.finish(report, [report.write(output)], output, examples, movies)
     if checkpoints is not None:
         shutil.rmtree(checkpoints, ignore_errors=True)

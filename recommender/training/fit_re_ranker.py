@@ -13,10 +13,11 @@ from recommender.data.written_whole import written_whole
 from recommender.errors import TrainingError
 from recommender.evaluation.evaluator import Scorer
 from recommender.features.transformed_examples import History, Interactions, TransformedExamples
-from recommender.models.re_ranker import ReRanker, save_re_ranker
+from recommender.models.lite_models import save_re_ranker
+from recommender.models.re_ranker import ReRanker
 from recommender.models.re_ranker_configuration import ReRankerConfig
 from recommender.retrieval.candidate_features import CandidateFeatures, Features, feature_names, summed_names
-from recommender.retrieval.re_rank import USERS_AT_ONCE, CandidateRanking, recall
+from recommender.retrieval.re_rank import USERS_AT_ONCE, CandidateRanking, ReRankerDescription, recall
 from recommender.training.callbacks import BestWeights, StopOnNaN, Validation
 from recommender.training.report import EpochLogs, epoch_logs
 
@@ -127,16 +128,18 @@ def fit_re_ranker(
     return FittedReRanker(model, epochs, curves, seconds)
 
 
-def write_re_ranker(model: ReRanker, features: CandidateFeatures, folder: Path) -> None:
-    """Write `model/` (a SavedModel) and `features/`, whole or not at all.
+def write_re_ranker(model: ReRanker, features: CandidateFeatures, candidates: int, folder: Path) -> None:
+    """Write `model.tflite`, `features/` and `re_ranker.json`, which `ReRanking` reads, whole or not at all.
 
     Args:
         model: Fitted.
         features: Of all ratings that the towers beside it were fitted on.
+        candidates: Movies recalled for each user.
         folder: Must not be there yet.
     """
     with written_whole(folder) as scratch:
-        save_re_ranker(model, scratch / "model")
+        ReRankerDescription(candidates=candidates).write(scratch)
+        save_re_ranker(model, scratch / "model.tflite")
         features.save(scratch / "features")
 
 

@@ -29,3 +29,16 @@ def layers_in_half(half: bool) -> Iterator[None]:
         yield
     finally:
         tf.keras.mixed_precision.set_global_policy(before)
+
+
+def compute_in_full(model: tf.keras.Model) -> None:
+    """Let a trained model compute in float32 from now on, as it does wherever it is served.
+
+    Args:
+        model: Whatever its layers were made to compute in; its variables are float32.
+    """
+    full = tf.keras.mixed_precision.Policy("float32")
+    for layer in (model, *model.submodules):
+        if isinstance(layer, tf.keras.layers.Layer):
+            # Keras 2 has no public way to do so.
+            layer._set_dtype_policy(full)

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from serving.dependencies import ServiceDependency
+from serving.request_record import Part
 
 router = APIRouter(tags=["health"])
 
@@ -37,25 +38,27 @@ class Ready(BaseModel):
     protocol: str | None = Field(default=None, examples=["P-random"])
     """How it was measured."""
     metrics: dict[str, float] = Field(examples=[{"ndcg@10": 0.431, "coverage@10": 0.38}])
-    """What was measured of its retrieval."""
+    """What was measured of what it serves."""
     baselines: dict[str, dict[str, float]] = Field(examples=[{"most_popular": {"ndcg@10": 0.203}}])
     """The same of simpler recommenders."""
+    degraded: list[Part] = Field(examples=[[]])
+    """What does not work at the moment and is done without."""
 
 
 @router.head("/healthz", include_in_schema=False)
 @router.get("/healthz", summary="Is the service up?")
-def alive() -> Alive:
+async def alive() -> Alive:
     """Answers as soon as the process listens."""
     return Alive()
 
 
 @router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", summary="What is the service ready to serve?")
-def ready(service: ServiceDependency) -> Ready:
+async def ready(service: ServiceDependency) -> Ready:
     """The live release with its headline metrics; a service listens only once it is loaded."""
     manifest = service.release.manifest
     metrics = manifest.metrics
-    protocol = metrics.get("protocol")
+    protocol, stages = metrics.get("protocol"), _mapping(metrics.get("models"))
     return Ready(
         release=manifest.version,
         created_at=manifest.created_at,
@@ -64,8 +67,9 @@ def ready(service: ServiceDependency) -> Ready:
         movies=manifest.counts.movies,
         ratings=manifest.counts.ratings,
         protocol=protocol if isinstance(protocol, str) else None,
-        metrics=_numbers(metrics.get("retrieval")),
+        metrics=_numbers(stages.get(str(metrics.get("judged")), metrics.get("retrieval"))),
         baselines={name: _numbers(values) for name, values in _mapping(metrics.get("baselines")).items()},
+        degraded=[] if service.redis is None or service.redis.available else ["cache"],
     )
 
 

@@ -13,9 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from recommender.current_history import CurrentHistory, current_history
 from recommender.data.rating_store import LARGEST_ID, LARGEST_RATING, LATEST_TIMESTAMP
 from recommender.release import History, Release
-from serving.dependencies import Limit, MovieId, Offset, Service, ServiceDependency, UserId, WriteAccess
+from serving.dependencies import Limit, MovieId, Offset, Service, ServiceDependency, UserId
 from serving.problems import documented
 from serving.routes.movie_summary import MovieSummary
+from serving.security import WriteAccess
 
 router = APIRouter(prefix="/api/v1/users/{user_id}", tags=["ratings"])
 
@@ -93,7 +94,7 @@ class UserRatings(BaseModel):
     """The ratings from `offset` on."""
 
 
-@router.get("/ratings", summary="What a user has rated", responses=documented(404, 422, 500, 503))
+@router.get("/ratings", summary="What a user has rated", responses=documented(401, 404, 422, 429, 500, 503))
 def ratings(
     service: ServiceDependency,
     user_id: UserId,
@@ -128,7 +129,7 @@ def ratings(
 @router.get(
     "/history",
     summary="What a user has rated, best first",
-    responses=documented(404, 422, 500, 503),
+    responses=documented(401, 404, 422, 429, 500, 503),
     deprecated=True,
 )
 def history(service: ServiceDependency, user_id: UserId, limit: Limit = 10) -> UserRatings:
@@ -140,7 +141,7 @@ def history(service: ServiceDependency, user_id: UserId, limit: Limit = 10) -> U
     "/ratings",
     summary="Rate a movie",
     status_code=201,
-    responses=documented(400, 404, 409, 422, 500, 503, 507),
+    responses=documented(400, 401, 403, 404, 409, 413, 422, 429, 500, 503, 507),
 )
 def rate(
     service: ServiceDependency,
@@ -178,7 +179,7 @@ def rate(
     "/ratings/{movie_id}",
     summary="Remove a rating",
     status_code=204,
-    responses=documented(404, 422, 500, 503, 507),
+    responses=documented(401, 403, 404, 422, 429, 500, 503, 507),
 )
 def remove(service: ServiceDependency, _access: WriteAccess, user_id: UserId, movie_id: MovieId) -> None:
     """Remove a user's rating of a movie, also one that came with the release's data."""

@@ -63,13 +63,30 @@ def test_a_second_run_is_answered_from_the_cache_and_keeps_the_release(root, rat
     assert live_version(root / "releases") == before
 
 
+def test_another_run_is_compared_with_what_is_live(root, ratings_folder, tmp_path):
+    shutil.copytree(root, tmp_path / "root")
+    before = live_version(tmp_path / "root" / "releases")
+    # The same seed and data: only the model is another.
+    done = run_small(tmp_path / "root", ratings_folder, "trainer.model.dimension=2", "trainer.epochs=1")
+    pages = sorted(
+        (tmp_path / "root" / "artifacts").rglob("evaluation.html"), key=lambda page: page.stat().st_mtime
+    )
+    assert f"the live release {before}" in pages[-1].read_text(encoding="utf-8")
+    if done.returncode == 0:
+        live = Release.open_live(tmp_path / "root" / "releases").manifest
+        assert live.metrics["live"]["name"] == before
+    else:
+        assert f"for the live release {before}: no worse than that is required" in done.stderr
+
+
 def test_the_service_recommends_unseen_movies_over_http(root):
     release = Release.open_live(root / "releases")
     user = int(release.user_ids[0])
     with served(root) as client:
         assert client.get("/readyz").json()["release"] == release.version
         answer = client.get(f"/api/v1/recommendations/{user}", params={"limit": 7}).json()
-        assert answer["strategy"] == "two_tower"
+        assert answer["strategy"] == "two_stage"
+        assert all(0.5 <= item["predicted_rating"] <= 5 for item in answer["items"])
         movies = [item["movie_id"] for item in answer["items"]]
         assert len(set(movies)) == 7
         assert not set(movies) & set(release.history_of(user).movie_ids.tolist())
@@ -105,6 +122,10 @@ def test_recommend_all_writes_everybodys_ranked_unseen_movies(root, tmp_path):
     table = pq.read_table(file)
     assert table.column_names == ["user_id", "rank", "movie_id", "score"]
     release = Release.open_live(root / "releases")
+    # Also what the BulkInferrer computed from the same parts, there for 20 movies each.
+    (in_advance,) = (root / "artifacts").rglob("recommendations.parquet")
+    first = pq.read_table(in_advance)
+    assert first.filter(first["rank"].to_numpy() <= 5).equals(table)
     assert table.num_rows == 5 * len(release.user_ids)
     rows = table.to_pylist()
     assert [row["rank"] for row in rows[:5]] == [1, 2, 3, 4, 5]

@@ -113,8 +113,11 @@ def test_the_same_content_twice_gives_the_same_version(
     assert [entry.name for entry in releases.iterdir()] == [folder.name]
 
 
-def test_another_commit_makes_no_other_release(releases: Path, folder: Path, parts: dict[str, Path]) -> None:
-    assert write_release(releases, parts, {**MANIFEST, "git_commit": "0" * 40}) == folder.name
+@pytest.mark.parametrize("key", ["git_commit", "run_fingerprint"])
+def test_other_code_makes_no_other_release(
+    key: str, releases: Path, folder: Path, parts: dict[str, Path]
+) -> None:
+    assert write_release(releases, parts, {**MANIFEST, key: "0" * 40}) == folder.name
 
 
 def test_other_content_gives_another_and_later_version(
@@ -176,6 +179,19 @@ def test_an_altered_file_is_named(folder: Path) -> None:
     path.write_bytes(b"Index")
     with pytest.raises(ReleaseError, match=f"{re.escape(str(path))} was altered.*Write the release again"):
         verify_release(folder)
+
+
+def test_parts_that_may_be_there_are_verified_like_the_others(
+    releases: Path, folder: Path, parts: dict[str, Path]
+) -> None:
+    assert (Release.load(folder).online_folder, Release.load(folder).re_ranker_folder) == (None, None)
+    more = {**parts, "online": parts["ranker"], "re_ranker": parts["ranker"]}
+    release = Release.load(releases / write_release(releases, more, MANIFEST))
+    assert release.online_folder == release.folder / "online"
+    assert release.re_ranker_folder == release.folder / "re_ranker"
+    (release.folder / "re_ranker" / "variables" / "data").write_bytes(b"another")
+    with pytest.raises(ReleaseError, match="re_ranker/variables/data was altered"):
+        verify_release(release.folder)
 
 
 def test_a_missing_file_is_named(folder: Path) -> None:

@@ -11,6 +11,9 @@ from fastapi.testclient import TestClient
 
 from recommender.errors import IndexUnavailableError
 from recommender.release import Release
+from recommender.retrieval.batch import recommend_all
+from serving.app import create_app
+from serving.settings import Settings
 
 URL = "/api/v1/recommendations"
 
@@ -31,8 +34,26 @@ def test_a_known_user_gets_the_movies_nearest_to_their_vector(
     assert [item["rank"] for item in answer["items"]] == list(range(1, 11))
     np.testing.assert_allclose([item["score"] for item in answer["items"]], scores[best], rtol=1e-5)
     movie = live_release.movie(answer["items"][0]["movie_id"])
-    assert set(answer["items"][0]) == {"rank", "movie_id", "title", "release_year", "genres", "score"}
+    assert set(answer["items"][0]) == {
+        "rank", "movie_id", "title", "release_year", "genres", "score", "predicted_rating",
+    }  # fmt: skip
+    assert answer["items"][0]["predicted_rating"] is None
     assert (answer["items"][0]["title"], answer["items"][0]["genres"]) == (movie.title, list(movie.genres))
+
+
+def test_a_release_with_two_stages_is_answered_from_in_two_stages(two_stage_release: Path) -> None:
+    release = Release.load(two_stage_release)
+    user_id = int(release.user_ids[3])
+    with TestClient(create_app(Settings(release=two_stage_release))) as connected:
+        answer = connected.get(f"{URL}/{user_id}", params={"explain": True}).json()
+        assert connected.get(f"{URL}/999999").json()["items"][0]["predicted_rating"] is None
+    assert answer["strategy"] == "two_stage"
+    everybody = recommend_all(release, 10)
+    own = everybody.filter(everybody["user_id"].to_numpy() == user_id)
+    assert [item["movie_id"] for item in answer["items"]] == own["movie_id"].to_pylist()
+    for item in answer["items"]:
+        assert 0.5 <= item["predicted_rating"] <= 5.0
+        assert item["reason"].startswith("Because you liked ")
 
 
 def test_seen_movies_never_come_back(client: TestClient, live_release: Release) -> None:
@@ -101,14 +122,20 @@ def test_a_failing_index_is_replaced_by_an_exact_search(
     client: TestClient, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = client.get(f"{URL}/3", params={"limit": 9}).json()
+    assert expected["degraded"] == []
 
     def fail(*_: Any, **__: Any) -> None:
         raise IndexUnavailableError("The index did not answer: out of file handles.")
 
     monkeypatch.setattr(client.app.state.service.index, "search", fail)
-    client.app.state.service.cache._values.clear()
-    answer = client.get(f"{URL}/3", params={"limit": 9}).json()
-    assert [item["movie_id"] for item in answer["items"]] == [item["movie_id"] for item in expected["items"]]
+    answer = client.get(f"{URL}/3", params={"limit": 8}).json()
+    assert [item["movie_id"] for item in answer["items"]] == [
+        item["movie_id"] for item in expected["items"][:8]
+    ]
+    assert answer["degraded"] == ["index"]
+    assert 'marquee_degradations_total{part="index"} 1.0' in client.get("/metrics").text
+    monkeypatch.undo()
+    assert client.get(f"{URL}/3", params={"limit": 8}).json()["degraded"] == []
     assert "out of file handles. Searching the release's vectors instead." in caplog.text
 
 
@@ -133,6 +160,7 @@ def test_what_was_served_is_one_line_of_json(client: TestClient, caplog: pytest.
             "strategy": "two_tower",
             "movie_ids": [item["movie_id"] for item in answer["items"]],
             "cached": n == 2,
+            "degraded": [],
         }
 
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -13,6 +14,7 @@ from recommender.evaluation.evaluate import bless
 from recommender.evaluation.live import live_evaluation
 from recommender.evaluation.report import write_report
 from recommender.evaluation.result import Evaluation, LiveComparison, SliceResult
+from recommender.release import PARTS, write_release
 
 TABLE = ("recall", "precision", "hit_rate", "map", "coverage")
 
@@ -113,16 +115,33 @@ def test_an_evaluation_that_cannot_be_read_is_named(tmp_path):
 
 
 def test_the_live_release_tells_of_its_own_evaluation(tmp_path):
-    assert live_evaluation(tmp_path) is None
-    version = "20260101T000000Z-abcdef12"
-    (tmp_path / version).mkdir()
     live = evaluation()
-    (tmp_path / version / "manifest.json").write_text(json.dumps({"metrics": live.model_dump(mode="json")}))
-    (tmp_path / "current").write_text(f"{version}\n")
-    assert live_evaluation(tmp_path) == (version, live)
-    # One of an earlier kind cannot be compared with, and stops nobody.
-    (tmp_path / version / "manifest.json").write_text(json.dumps({"metrics": {"protocol": "P-random"}}))
-    assert live_evaluation(tmp_path) is None
+    folder = released(tmp_path, live.model_dump(mode="json"))
+    assert live_evaluation(folder) == (folder.name, live)
+
+
+@pytest.mark.parametrize("metrics", [{"protocol": "P-random"}, None])
+def test_a_live_release_of_an_earlier_kind_or_gone_stops_nobody(metrics, tmp_path, caplog):
+    folder = released(tmp_path, metrics) if metrics else tmp_path / "20260101T000000Z-abcdef12"
+    assert live_evaluation(folder) is None
+    assert f"release {folder.name} cannot be compared with" in caplog.text
+
+
+def released(releases: Path, metrics: dict[str, Any]) -> Path:
+    """A release in which nothing but the metrics matters."""
+    (releases / "part").write_text("whatever")
+    manifest = {
+        "dataset": "invented",
+        "config": {},
+        "seed": 1,
+        "git_commit": None,
+        "libraries": {},
+        "data": {},
+        "counts": {"users": 0, "movies": 0, "ratings": 0},
+        "dimension": 2,
+        "metrics": metrics,
+    }
+    return releases / write_release(releases, dict.fromkeys(PARTS, releases / "part"), manifest)
 
 
 def page(folder: Path, result: Evaluation) -> str:

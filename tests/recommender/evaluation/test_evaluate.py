@@ -43,6 +43,14 @@ def test_the_model_stands_beside_its_baselines(evaluation):
         assert one.difference_interval[0] < one.difference < one.difference_interval[1]
 
 
+def test_with_a_re_ranker_both_stages_are_measured_and_what_is_served_is_judged(transformed, trained_parts):
+    quick = EvaluatorConfig(ks=(10,), baselines=("most_popular",))
+    both = evaluate(transformed, trained_parts["ranker"].parent, quick, seed=0)
+    assert list(both.models) == ["retrieval", "two_stage"]
+    assert both.means == both.models["two_stage"] != both.models["retrieval"]
+    assert set(both.comparisons) == {"retrieval", "most_popular"}
+
+
 def test_activity_slices_add_up_to_all_users(evaluation):
     activity = [one for one in evaluation.slices if one.by == "activity"]
     assert sum(one.n_users for one in activity) == evaluation.n_users

@@ -51,8 +51,8 @@ def test_counts_and_means_are_those_of_the_whole_history(embeddings):
     assert (users["rating_count"] == history.groupby("user_id").size().reindex(users.index)).all()
 
 
-def test_recommendations_hold_nothing_that_anybody_has_rated(embeddings, tmp_path):
-    write_recommendations(embeddings, 4, tmp_path)
+def test_recommendations_hold_nothing_that_anybody_has_rated(embeddings, model, tmp_path):
+    write_recommendations(embeddings, model, 4, tmp_path)
     recommended = pq.read_table(tmp_path / "recommendations.parquet").to_pandas()
     history = pq.read_table(embeddings / "history.parquet").to_pandas()
     assert (recommended.groupby("user_id").size() == 4).all()

@@ -44,6 +44,8 @@ def random_case(seed: int, users: int, movies: int, whole: bool) -> dict[str, An
         "movie_vectors": draw(movies),
         "seen_offsets": np.append(0, np.cumsum(lengths)),
         "seen_movie_ids": np.concatenate([*histories, np.empty(0, np.int64)]).astype(np.int64),
+        "seen_ratings": np.full(lengths.sum(), 3.0, np.float32),
+        "re_ranking": None,
     }
 
 
@@ -81,6 +83,7 @@ def test_scores_are_dot_products() -> None:
 def test_seen_ids_that_are_no_movie_are_passed_over() -> None:
     case = random_case(2, users=1, movies=5, whole=False)
     case |= {"seen_offsets": np.array([0, 1]), "seen_movie_ids": np.array([999])}
+    case |= {"seen_ratings": np.float32([3])}
     assert recommend_table(**case, k=5).num_rows == 5
 
 
@@ -93,6 +96,8 @@ def test_raters_without_a_vector_do_not_shift_the_others() -> None:
         history_user_ids=np.array([1, 3, 5]),
         history_offsets=np.array([0, 2, 3, 4]),
         history_movie_ids=np.array([10, 20, 20, 10]),
+        history_ratings=np.float32([3, 3, 3, 3]),
+        re_ranker_folder=None,
     )
     table = recommend_all(cast("Release", release), 2)
     assert table["user_id"].to_pylist() == [2, 2, 5]
@@ -103,6 +108,7 @@ def test_nobody_gets_nothing() -> None:
     case = random_case(3, users=1, movies=5, whole=False)
     case |= {"user_ids": np.empty(0, np.int64), "user_vectors": np.empty((0, 3), np.float32)}
     case |= {"seen_offsets": np.array([0]), "seen_movie_ids": np.empty(0, np.int64)}
+    case |= {"seen_ratings": np.empty(0, np.float32)}
     assert recommend_table(**case, k=5).num_rows == 0
 
 

@@ -55,6 +55,18 @@ def test_evidence_is_the_sum_of_the_weights_from_what_a_user_has_rated():
     )
 
 
+def test_a_user_alone_gets_the_evidence_that_all_users_together_get():
+    neighbours = fit_neighbours(history_of(*HISTORIES), 5, NeighboursConfig(regularization=0.7))
+    history = history_of(*HISTORIES, [])
+    candidates = np.array([[4, 0, -1], [3, 0, 1], [1, 2, -1], [-1, -1, -1], [2, 3, 4], [0, 1, 2]])
+    value = np.random.default_rng(1).normal(size=len(history.movie_index)).astype(np.float32)
+    together = neighbours.evidence(history, candidates, value)
+    for user in range(history.n_users):
+        rows = slice(history.row_splits[user], history.row_splits[user + 1])
+        alone = neighbours.evidence(history.rows(user, user + 1), candidates[user : user + 1], value[rows])
+        np.testing.assert_allclose(alone[0], together[user], rtol=1e-5, atol=1e-6)
+
+
 def test_whole_histories_give_the_weights_of_ease():
     config = NeighboursConfig(piece_length=None, regularization=0.7)
     neighbours = fit_neighbours(history_of(*HISTORIES), 5, config)
@@ -102,11 +114,17 @@ def test_where_memory_is_short_the_rarest_movies_have_no_neighbours():
     assert not dense(neighbours)[:, 3:].any()
 
 
-def test_a_saved_file_gives_the_same_neighbours_and_a_damaged_one_is_named(tmp_path):
-    neighbours = fit_neighbours(history_of(*HISTORIES), 5, NeighboursConfig())
-    neighbours.save(tmp_path / "neighbours.npz")
-    np.testing.assert_array_equal(dense(Neighbours.load(tmp_path / "neighbours.npz")), dense(neighbours))
-    whole = (tmp_path / "neighbours.npz").read_bytes()
-    (tmp_path / "damaged.npz").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(DataError, match=r"damaged\.npz holds no neighbours .* run the Trainer step again"):
-        Neighbours.load(tmp_path / "damaged.npz")
+def test_saved_files_give_the_same_neighbours_and_damaged_ones_are_named(tmp_path):
+    neighbours = fit_neighbours(history_of(*HISTORIES), 5, NeighboursConfig(by_rating=True))
+    neighbours.save(tmp_path / "neighbours")
+    loaded = Neighbours.load(tmp_path / "neighbours")
+    np.testing.assert_array_equal(dense(loaded), dense(neighbours))
+    assert loaded.by_rating
+    history, candidates = history_of(*HISTORIES), np.array([[0, 1, 4]] * len(HISTORIES))
+    np.testing.assert_array_equal(
+        loaded.evidence(history, candidates), neighbours.evidence(history, candidates)
+    )
+    weight = tmp_path / "neighbours" / "weight.npy"
+    weight.write_bytes(weight.read_bytes()[:-4])
+    with pytest.raises(DataError, match=r"neighbours holds no neighbours .* run the Trainer step again"):
+        Neighbours.load(tmp_path / "neighbours")

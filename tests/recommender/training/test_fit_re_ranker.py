@@ -125,7 +125,7 @@ def test_a_saved_re_ranker_gives_the_same_scores_in_a_fresh_process(fitted, tran
     train, _ = parts(transformed)
     seen = History.of(train, transformed.n_users)
     features = features_of(transformed, train)
-    write_re_ranker(fitted.model, features, tmp_path / "re_ranker")
+    write_re_ranker(fitted.model, features, CONFIG.candidates, tmp_path / "re_ranker")
     best, best_scores = recall(
         most_popular(seen, transformed.n_movies), seen, transformed.n_movies, 100, 0, 20
     )
@@ -140,16 +140,22 @@ def test_a_saved_re_ranker_gives_the_same_scores_in_a_fresh_process(fitted, tran
         best_scores=best_scores,
     )
     script = f"""
+import sys
 import numpy as np
 from pathlib import Path
-from recommender.features.transformed_examples import History
-from recommender.models.re_ranker import load_re_ranker
+from recommender.features.history import History
+from recommender.retrieval.re_rank import ReRanking
 folder = Path({str(tmp_path)!r})
 asked = dict(np.load(folder / "asked.npz"))
 history = History(asked["row_splits"], asked["movie_index"], asked["rating"])
-ranking = load_re_ranker(folder / "re_ranker")
-np.save(folder / "scores.npy", ranking.scores(history, asked["best"], asked["best_scores"]))
+second = ReRanking.load(folder / "re_ranker")
+assert second.candidates == {CONFIG.candidates}
+np.save(folder / "scores.npy", second.ranking.scores(history, asked["best"], asked["best_scores"]))
+one = second.ranking.scores(history.rows(0, 1), asked["best"][:1], asked["best_scores"][:1])
+np.save(folder / "one.npy", one)
+assert not {{"tensorflow", "ibis", "implicit"}} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", script], check=True)
     np.testing.assert_allclose(np.load(tmp_path / "scores.npy"), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(np.load(tmp_path / "one.npy"), expected[:1], rtol=1e-4, atol=1e-5)
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
