@@ -2,9 +2,10 @@
 
 from typing import Any, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from recommender.data.rating_scale import RatingScale
 from serving.dependencies import ServiceDependency
 from serving.request_record import Part
 
@@ -41,6 +42,12 @@ class Ready(BaseModel):
     """What was measured of what it serves."""
     baselines: dict[str, dict[str, float]] = Field(examples=[{"most_popular": {"ndcg@10": 0.203}}])
     """The same of simpler recommenders."""
+    genres: list[str] = Field(examples=[["Action", "Drama"]])
+    """Every genre that a movie has, in alphabetical order."""
+    rating_scale: RatingScale = Field(examples=[{"min": 0.5, "max": 5.0, "step": 0.5}])
+    """The ratings that can be given."""
+    may_rate: bool = Field(examples=[False])
+    """Whether whoever asks may change the ratings of users."""
     degraded: list[Part] = Field(examples=[[]])
     """What does not work at the moment and is done without."""
 
@@ -54,7 +61,7 @@ async def alive() -> Alive:
 
 @router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", summary="What is the service ready to serve?")
-async def ready(service: ServiceDependency) -> Ready:
+async def ready(request: Request, service: ServiceDependency) -> Ready:
     """The live release with its headline metrics; a service listens only once it is loaded."""
     manifest = service.release.manifest
     metrics = manifest.metrics
@@ -69,6 +76,9 @@ async def ready(service: ServiceDependency) -> Ready:
         protocol=protocol if isinstance(protocol, str) else None,
         metrics=_numbers(stages.get(str(metrics.get("judged")), metrics.get("retrieval"))),
         baselines={name: _numbers(values) for name, values in _mapping(metrics.get("baselines")).items()},
+        genres=list(service.release.genres),
+        rating_scale=service.release.rating_scale,
+        may_rate="write" in request.state.caller.rights,
         degraded=[] if service.redis is None or service.redis.available else ["cache"],
     )
 
