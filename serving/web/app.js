@@ -185,14 +185,9 @@ function recommendedRow(movie) {
   row.querySelector(".rank").textContent = movie.rank === 1 ? "No. 1, tonight’s feature" : movie.rank;
   row.querySelector(".reason").textContent = movie.reason ?? "";
   if (typeof movie.predicted_rating === "number") {
-    const shown = movie.predicted_rating.toFixed(1);
-    const predicted = row.querySelector(".predicted");
-    predicted.textContent = `★ ${shown}`;
-    predicted.title = `Predicted rating: ${shown} of ${highest()}`;
-    predicted.setAttribute("role", "img");
-    predicted.setAttribute("aria-label", predicted.title);
+    row.querySelector(".predicted").textContent = `predicted ${movie.predicted_rating.toFixed(1)}`;
   }
-  if (mayRate()) row.querySelector(".film").append(ratingOf(movie, null));
+  if (mayRate()) row.querySelector(".verdict").prepend(ratingOf(movie, null));
   return row;
 }
 
