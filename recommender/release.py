@@ -422,11 +422,6 @@ class Release:
         return self.folder / "index"
 
     @cached_property
-    def genres(self) -> tuple[str, ...]:
-        """Every genre that a movie has, in alphabetical order."""
-        return tuple(sorted({genre for genres in self._genres for genre in genres or ()}))
-
-    @cached_property
     def rating_scale(self) -> RatingScale:
         """The values that a rating can take: what the source says, or what the ratings show."""
         source = self.manifest.data.get("source")

@@ -42,8 +42,6 @@ class Ready(BaseModel):
     """What was measured of what it serves."""
     baselines: dict[str, dict[str, float]] = Field(examples=[{"most_popular": {"ndcg@10": 0.203}}])
     """The same of simpler recommenders."""
-    genres: list[str] = Field(examples=[["Action", "Drama"]])
-    """Every genre that a movie has, in alphabetical order."""
     rating_scale: RatingScale = Field(examples=[{"min": 0.5, "max": 5.0, "step": 0.5}])
     """The ratings that can be given."""
     may_rate: bool = Field(examples=[False])
@@ -76,7 +74,6 @@ async def ready(request: Request, service: ServiceDependency) -> Ready:
         protocol=protocol if isinstance(protocol, str) else None,
         metrics=_numbers(stages.get(str(metrics.get("judged")), metrics.get("retrieval"))),
         baselines={name: _numbers(values) for name, values in _mapping(metrics.get("baselines")).items()},
-        genres=list(service.release.genres),
         rating_scale=service.release.rating_scale,
         may_rate="write" in request.state.caller.rights,
         degraded=[] if service.redis is None or service.redis.available else ["cache"],

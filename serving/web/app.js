@@ -3,7 +3,7 @@
 import * as address from "./address.js";
 import { describe, emptyRow, fill, movieRow, spokenTitle, wait } from "./movies.js";
 import { Lane, Refusal, get, inWords, post, remove } from "./service.js";
-import { ratingField, showGiven, stars } from "./stars.js";
+import { ratingField, showGiven, stars, valuesOf } from "./stars.js";
 import { VisitorRatings } from "./visitor.js";
 
 const ROWS = 10;
@@ -14,10 +14,10 @@ const RATING_MS = 400;
 const KEYS_MS = 1500; // Arrow keys pass through ratings that are not meant.
 
 const WITHOUT = {
-  cache: "Answers are not remembered at the moment, so this took longer.",
-  index: "The index does not answer. Every movie was compared instead: the same list, more slowly.",
-  ranker: "The second stage does not answer. The order is that of the first, without predicted ratings.",
-  history: "Ratings given lately cannot be read. This list goes by those the release came with.",
+  cache: "Answers are not remembered at the moment, so this one may have taken longer.",
+  index: "The index does not answer. Every movie was compared instead: the same list, only later.",
+  ratings: "Ratings given lately cannot be read. This list goes by those that the release came with.",
+  rate_limits: "Requests are counted by each process alone at the moment.",
 };
 
 const element = (id) => document.getElementById(id);
@@ -25,6 +25,7 @@ const number = (value) => value.toLocaleString("en");
 const highest = () => ready.rating_scale.max;
 
 let ready = null; // the live release
+let genres = []; // of its movies
 let visitor = null; // the visitor's own ratings
 let state = address.read();
 let rows = ROWS; // how many recommendations to show
@@ -200,15 +201,14 @@ function filters() {
 }
 
 function recommendationsFor(user, signal) {
-  const { genres, exclude_genres } = state;
   if (user === null) {
     const ratings = visitor.movies.map(({ movie_id, rating }) => ({ movie_id, rating })).reverse();
+    const { genres, exclude_genres } = state;
     const asked = { ratings, limit: rows, explain: true, genres, exclude_genres, ...filters() };
     return post("api/v1/recommendations", asked, signal);
   }
   const query = new URLSearchParams({ limit: rows, explain: true, ...filters() });
-  genres.forEach((genre) => query.append("genres", genre));
-  exclude_genres.forEach((genre) => query.append("exclude_genres", genre));
+  for (const name of ["genres", "exclude_genres"]) state[name].forEach((genre) => query.append(name, genre));
   return get(`api/v1/recommendations/${user}`, query, signal);
 }
 
@@ -235,7 +235,7 @@ function showRecommendations(answer) {
     found ? answer.items.map(recommendedRow) : [emptyRow(isFiltered() ? "Nothing fits these filters." : "There is no movie left.")],
   );
   const degraded = (answer.degraded ?? []).map((part) => WITHOUT[part] ?? `This was made without: ${part}.`);
-  const unknown = answer.unknown_movies?.length ?? 0;
+  const unknown = answer.unknown_movie_ids?.length ?? 0;
   if (unknown) degraded.push(`${unknown} of the rated movies are not in this release and were left out.`);
   element("degraded").textContent = degraded.join(" ");
   element("degraded").hidden = !degraded.length;
@@ -275,7 +275,7 @@ const isFiltered = () => state.genres.length || state.exclude_genres.length || s
 
 function makeGenres() {
   for (const name of ["genres", "exclude_genres"]) {
-    const boxes = ready.genres.map((genre) => {
+    const boxes = genres.map((genre) => {
       const label = document.createElement("label");
       const box = document.createElement("input");
       box.type = "checkbox";
@@ -507,7 +507,9 @@ const suggestSoon = settled(suggest);
 // The release
 
 async function showRelease() {
-  ready = await get("readyz");
+  let found;
+  [ready, found] = await Promise.all([get("readyz"), get("api/v1/genres")]);
+  genres = found.items.map(({ genre }) => genre);
   element("release-version").textContent = ready.release;
   element("release-catalogue").textContent =
     `${number(ready.movies)} movies, ${number(ready.ratings)} ratings, ${ready.dataset}`;
@@ -530,6 +532,8 @@ async function showRelease() {
 
 function showState() {
   rows = ROWS;
+  // A link may come from a release with other genres.
+  for (const name of ["genres", "exclude_genres"]) state[name] = state[name].filter((genre) => genres.includes(genre));
   sayProblem("");
   showSteps();
   showFilters();
@@ -542,7 +546,7 @@ function showState() {
 async function start() {
   try {
     await showRelease();
-    visitor ??= new VisitorRatings(ready.dataset);
+    visitor ??= new VisitorRatings(ready.dataset, valuesOf(ready.rating_scale));
     element("failure").hidden = true;
     await Promise.all([suggest(), showState()]);
     showSteps();

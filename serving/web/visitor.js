@@ -2,11 +2,11 @@
 
 const AT_MOST = 500;
 
-function isKept(entry) {
+function isMovie(entry) {
   return (
     Number.isSafeInteger(entry?.movie_id) &&
+    entry.movie_id >= 0 &&
     typeof entry.title === "string" &&
-    Number.isFinite(entry.rating) &&
     Array.isArray(entry.genres) &&
     entry.genres.every((genre) => typeof genre === "string")
   );
@@ -15,11 +15,16 @@ function isKept(entry) {
 /** Movies with the visitor's rating, the latest first. */
 export class VisitorRatings {
   #key;
+  #values;
   #rated = new Map();
 
-  /** Ids mean other movies in other data, so each data set has its own ratings. */
-  constructor(dataset) {
+  /**
+   * @param {string} dataset ids mean other movies in other data, so each data set has its own ratings
+   * @param {number[]} values the ratings there are; whatever else is found is passed over
+   */
+  constructor(dataset, values) {
     this.#key = `marquee.ratings.${dataset}`;
+    this.#values = values;
     this.read();
   }
 
@@ -58,8 +63,9 @@ export class VisitorRatings {
   /** What is kept is read again: another tab may have changed it. */
   read() {
     try {
-      const kept = JSON.parse(localStorage.getItem(this.#key) ?? "[]");
-      this.#rated = new Map(kept.filter(isKept).map((entry) => [entry.movie_id, entry]));
+      const kept = JSON.parse(localStorage.getItem(this.#key) ?? "[]").filter(isMovie).slice(-AT_MOST);
+      const fitting = kept.filter(({ rating }) => this.#values.includes(rating));
+      this.#rated = new Map(fitting.map((entry) => [entry.movie_id, entry]));
     } catch {
       this.#rated = new Map(); // Nothing can be read, or nobody can read it: a visitor begins anew.
     }
