@@ -326,6 +326,7 @@ class Release:
         manifest: what it says of itself.
         movie_ids: int64 [movies], ascending.
         movie_vectors: float32 [movies, dimension].
+        titles: one a movie, as in the source.
         movie_rating_counts: int64 [movies].
         user_ids: int64 [users], ascending.
         user_vectors: float32 [users, dimension].
@@ -356,7 +357,7 @@ class Release:
         _check_ascending(self.movie_ids, folder / "movies.parquet")
         _check_ascending(self.user_ids, folder / "users.parquet")
 
-        self._titles: list[str] = movies[Columns.TITLE].to_pylist()
+        self.titles: list[str] = movies[Columns.TITLE].to_pylist()
         self._genres: list[list[str] | None] = movies[Columns.GENRES].to_pylist()
         self._years: list[int | None] = movies[Columns.RELEASE_YEAR].to_pylist()
         self._means: list[float | None] = movies["rating_mean"].to_pylist()
@@ -472,7 +473,7 @@ class Release:
             raise KeyError(movie_id)
         return Movie(
             movie_id=movie_id,
-            title=self._titles[position],
+            title=self.titles[position],
             genres=tuple(self._genres[position] or ()),
             release_year=self._years[position],
             rating_count=int(self.movie_rating_counts[position]),

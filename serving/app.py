@@ -1,10 +1,10 @@
 """The service: a release, loaded and checked, behind a REST interface and a page."""
 
+import asyncio
 import contextlib
 import gc
 import logging
 import socket
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -20,31 +20,47 @@ from recommender.data.rating_store import RatingStore
 from recommender.errors import ConfigurationError
 from recommender.release import Release
 from recommender.retrieval.edge_index import EdgeMovieIndex
-from recommender.retrieval.recommend import Recommender
+from recommender.retrieval.movie_index import MovieIndex
+from recommender.retrieval.qdrant_index import connect
 from serving import logs, problems
 from serving.answers import Answers
 from serving.callers import Callers
 from serving.dependencies import Service
 from serving.headers import REQUEST_ID, ResponseHeaders
+from serving.loaded_release import LoadedRelease, OpenIndex
 from serving.memory_cache import MemoryCache
 from serving.metrics import Metrics
 from serving.observation import Observation
 from serving.rate_limits import MemoryRateLimits, RateLimits, RedisRateLimits, SteadyRateLimits
 from serving.redis_cache import RedisCache
 from serving.redis_link import RedisLink
+from serving.release_switch import ReleaseSwitch
 from serving.repeats import RepeatedRequests, Repeats
 from serving.request_limits import RequestLimits
-from serving.routes import health, metrics, ratings, recommendations, users
+from serving.routes import (
+    batch_recommendations,
+    health,
+    metrics,
+    movies,
+    ratings,
+    recommendations,
+    releases,
+    users,
+    visitor_recommendations,
+)
 from serving.security import KEY_HEADER, Access
+from serving.server_index import ServerIndex
 from serving.settings import Settings
 from serving.workers import announce, run_workers, server_config, start_app
 
 _LOG = logging.getLogger("marquee.serving")
 _WEB = Path(__file__).parent / "web"
 _TAGS = [
-    {"name": "recommendations", "description": "Movies for a user."},
+    {"name": "recommendations", "description": "Movies for a user, a visitor, or many users."},
+    {"name": "movies", "description": "Movies: found by title, described, and those like one."},
     {"name": "users", "description": "Users, and how much they have rated."},
     {"name": "ratings", "description": "What users have rated, and what they think now."},
+    {"name": "releases", "description": "Releases: which there are, and which one is served."},
     {"name": "health", "description": "Whether the service is up, what it serves, and how it fares."},
 ]
 
@@ -59,14 +75,19 @@ def create_app(settings: Settings) -> FastAPI:
         ConfigurationError: Redis's address or a file of keys cannot be used.
     """
     access = Access.from_settings(settings)
-    service = _load(settings)
+    open_index = _opener(settings)
+    service = _load(settings, open_index)
 
     @contextlib.asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        following = None if app.state.switch is None else asyncio.create_task(app.state.switch.follow())
         yield
-        await service.answers.close()
-        service.index.close()
-        service.ratings.close()
+        if following is not None:
+            following.cancel()
+        last = app.state.service
+        await last.answers.close()
+        last.loaded.close()
+        last.ratings.close()
 
     app = FastAPI(
         title="Marquee",
@@ -78,13 +99,25 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.service = service
+    app.state.switch = (
+        ReleaseSwitch(app.state, settings.releases, open_index, seconds=settings.release_check_seconds)
+        if settings.release is None
+        else None
+    )
     _add_middleware(app, settings, service, access)
     problems.install(app)
-    app.include_router(recommendations.router)
-    app.include_router(users.router)
-    app.include_router(ratings.router)
-    app.include_router(health.router)
-    app.include_router(metrics.router)
+    for routes in (
+        recommendations,
+        visitor_recommendations,
+        batch_recommendations,
+        movies,
+        users,
+        ratings,
+        releases,
+        health,
+        metrics,
+    ):
+        app.include_router(routes.router)
     app.add_api_route("/docs", _documentation, include_in_schema=False)
     app.mount("/", StaticFiles(directory=_WEB, html=True))
     return app
@@ -128,9 +161,10 @@ def _add_middleware(app: FastAPI, settings: Settings, service: Service, access: 
     app.add_middleware(RepeatedRequests, repeats=service.repeats)
     app.add_middleware(RequestLimits, body=settings.body_bytes, seconds=settings.request_seconds)
     limits: RateLimits = MemoryRateLimits()
+    counts = service.metrics  # not the service itself, which would keep its release for good
     if service.redis is not None:
         limits = SteadyRateLimits(
-            RedisRateLimits(service.redis), limits, lambda: service.metrics.count_degradation("rate_limits")
+            RedisRateLimits(service.redis), limits, lambda: counts.count_degradation("rate_limits")
         )
     app.add_middleware(
         Callers,
@@ -153,23 +187,30 @@ def _add_middleware(app: FastAPI, settings: Settings, service: Service, access: 
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies))
 
 
-def _load(settings: Settings) -> Service:
-    started = time.perf_counter()
+def _opener(settings: Settings) -> OpenIndex:
+    """How the index of a release is opened: on the server that settings name, or in this process."""
+    url, key = settings.qdrant_url, settings.qdrant_api_key
+    if url is None:
+        return lambda release: EdgeMovieIndex.open(release.index_folder)
+
+    def open_on_server(release: Release) -> MovieIndex:
+        client = connect(
+            url,
+            api_key=None if key is None else key.get_secret_value(),
+            timeout_s=settings.qdrant_seconds,
+        )
+        return ServerIndex(client, release.version, pause=settings.qdrant_pause_seconds)
+
+    return open_on_server
+
+
+def _load(settings: Settings, open_index: OpenIndex) -> Service:
     if settings.release is not None:
         release = Release.load(settings.release)
     else:
         release = Release.open_live(settings.releases)
     store = RatingStore.open(settings.ratings_url)
-    index = EdgeMovieIndex.open(release.index_folder)
-    counts = release.manifest.counts
-    _LOG.info(
-        "Release %s is whole: %d users, %d movies, %d ratings, loaded in %.1f s.",
-        release.version,
-        counts.users,
-        counts.movies,
-        counts.ratings,
-        time.perf_counter() - started,
-    )
+    loaded = LoadedRelease.of(release, open_index)
     redis = None
     if settings.redis_url is not None:
         redis = RedisLink(
@@ -180,9 +221,7 @@ def _load(settings: Settings) -> Service:
     counts_of = Metrics()
     counts_of.serve_release(release.version)
     return Service(
-        release=release,
-        index=index,
-        recommender=Recommender(release, index),
+        loaded=loaded,
         ratings=store,
         answers=Answers(
             MemoryCache(settings.cache_entries, settings.cache_seconds)

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from recommender.errors import MarqueeError
 
 # Goes up when the shape of an answer changes: what an older service remembered is then not found.
-_FORMAT = 1
+_FORMAT = 2
 
 
 class CacheUnavailableError(MarqueeError):
@@ -48,7 +48,7 @@ class Question:
     Example:
         >>> question = Question("recommendations", user_id=42, limit=10)
         >>> question.key("20260314T092653Z-5f0c6f1f", history=3)
-        'marquee:1:recommendations:20260314T092653Z-5f0c6f1f:3:4bfa08940a85a3ad89c617a5472a5e98'
+        'marquee:2:recommendations:20260314T092653Z-5f0c6f1f:3:4bfa08940a85a3ad89c617a5472a5e98'
     """
 
     def __init__(self, kind: str, **parameters: Any) -> None:

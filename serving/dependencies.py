@@ -11,6 +11,7 @@ from recommender.release import Release
 from recommender.retrieval.movie_index import MovieIndex
 from recommender.retrieval.recommend import Recommender
 from serving.answers import Answers
+from serving.loaded_release import LoadedRelease
 from serving.metrics import Metrics
 from serving.redis_link import RedisLink
 from serving.repeats import Repeats
@@ -18,16 +19,29 @@ from serving.repeats import Repeats
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """Everything one service holds, made once before it listens."""
+    """Everything one service holds. A request that keeps to the one it was given keeps to one release."""
 
-    release: Release
-    index: MovieIndex
-    recommender: Recommender
+    loaded: LoadedRelease
     ratings: RatingStore
     answers: Answers
     repeats: Repeats
     metrics: Metrics
     redis: RedisLink | None
+
+    @property
+    def release(self) -> Release:
+        """The release being served."""
+        return self.loaded.release
+
+    @property
+    def index(self) -> MovieIndex:
+        """Its index."""
+        return self.loaded.index
+
+    @property
+    def recommender(self) -> Recommender:
+        """What recommends from it."""
+        return self.loaded.recommender
 
 
 # A coroutine, because FastAPI calls a plain function in a thread, which takes longer than it does.
@@ -36,7 +50,7 @@ async def _service(request: Request) -> Service:
 
 
 def service_of(request: Request) -> Service:
-    """The service that answers a request."""
+    """The service that answers a request, as it is at this moment."""
     service: Service = request.app.state.service
     return service
 

@@ -22,8 +22,8 @@ class RecommendationsServed(BaseModel):
     """What happened."""
     request_id: str
     """The request, as in its `X-Request-ID`."""
-    user_id: int
-    """Who asked."""
+    user_id: int | None
+    """Whom they are for; null for a visitor."""
     release: str
     """The release that answered."""
     strategy: Strategy

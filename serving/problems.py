@@ -112,10 +112,10 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     problems = [
         InvalidParameter(
-            parameter=_plain(str(problem["loc"][-1])),
+            parameter=_plain(_name(problem["loc"])),
             location=str(problem["loc"][0]),
             received=_plain(problem["input"]),
-            allowed=_allowed(request, str(problem["loc"][0]), str(problem["loc"][-1])) or problem["msg"],
+            allowed=_allowed(request, str(problem["loc"][0]), _name(problem["loc"])) or problem["msg"],
         )
         for problem in error.errors()[:_ERRORS_SHOWN]
     ]
@@ -187,6 +187,11 @@ def problem_response(
     )
 
 
+def _name(place: tuple[str | int, ...]) -> str:
+    """A parameter, and where in it, such as `ratings.3.rating`; the body's own name for the whole of it."""
+    return ".".join(map(str, place[1:] or place))
+
+
 def _plain(value: Any) -> Any:
     """A value that fits into a short answer, and that JSON can say."""
     if isinstance(value, dict | list):
@@ -205,7 +210,8 @@ def _allowed(request: Request, location: str, name: str) -> str | None:
     operation = request.app.openapi()["paths"].get(path, {}).get(request.method.lower(), {})
     for parameter in operation.get("parameters", []):
         if parameter["in"] == location and parameter["name"] == name:
-            schema = parameter["schema"]
+            # Of a parameter that may be left out, the kind that it has if it is not.
+            schema = parameter["schema"].get("anyOf", [parameter["schema"]])[0]
             kind = schema.get("type", "value")
             if "minimum" in schema and "maximum" in schema:
                 return f"{kind} from {schema['minimum']} to {schema['maximum']}"

@@ -7,7 +7,7 @@ from typing import Literal
 
 Stage = Literal["cache", "recall", "rank"]
 """The timed parts of answering: looking for a remembered answer, finding candidates, ordering them."""
-Part = Literal["cache", "index", "ranker", "history", "rate_limits"]
+Part = Literal["cache", "index", "ratings", "rate_limits"]
 """What an answer, or the service, can do without when it fails."""
 Lookup = Literal["hit", "miss", "shared", "unavailable"]
 """How a lookup ended: remembered, computed, computed by another request at that moment, no cache to ask."""

@@ -19,7 +19,7 @@ from pydantic import (
 from recommender.errors import ConfigurationError
 
 PREFIX = "MARQUEE_"
-_SECRET = {"api_keys", "admin_keys", "redis_url"}
+_SECRET = {"api_keys", "admin_keys", "redis_url", "qdrant_url", "qdrant_api_key"}
 
 
 def _parts(value: Any) -> Any:
@@ -64,6 +64,18 @@ class Settings(BaseModel):
     """How long Redis may take to answer, connecting included."""
     redis_pause_seconds: float = Field(default=5.0, gt=0)
     """How long Redis is left alone after it failed three times in a row."""
+    qdrant_url: str | None = Field(default=None, min_length=1)
+    """A Qdrant server that `marquee index sync` has brought to the release, such as `http://HOST:6333`.
+    Without it each process searches the release's own index."""
+    qdrant_api_key: SecretStr | None = None
+    """The server's key, if it takes one."""
+    qdrant_seconds: int = Field(default=1, ge=1, le=30)
+    """How long the server may take to connect, and to answer."""
+    qdrant_pause_seconds: float = Field(default=5.0, gt=0)
+    """How long the server is left alone after it failed three times in a row; every vector of the release is
+    searched meanwhile."""
+    release_check_seconds: float = Field(default=1.0, gt=0)
+    """How often to look whether another release has become the live one."""
     development: bool = False
     """Whether anybody may write without a key; only for a service that this machine alone can reach."""
     reads: Literal["open", "key"] = "open"

@@ -93,6 +93,11 @@ class ExactMovieIndex:
                 )
         return found
 
+    @property
+    def genre_counts(self) -> dict[str, int]:
+        """How many movies have each genre, by name."""
+        return {} if self._columns is None else self._columns.genre_counts
+
     def count(self) -> int:
         """How many movies the index holds."""
         return len(self._movie_ids)
@@ -123,7 +128,8 @@ class _Columns:
         for row, movie in enumerate(payloads):
             for genre in movie.get(GENRES) or ():
                 rows.setdefault(genre, []).append(row)
-        self._movies_of = {genre: np.array(movies) for genre, movies in rows.items()}
+        self._movies_of = {genre: np.array(rows[genre]) for genre in sorted(rows)}
+        self.genre_counts = {genre: len(movies) for genre, movies in self._movies_of.items()}
 
     def passing(self, wanted: MovieFilter) -> NDArray[np.bool_]:
         """Which movies pass, bool [movies]."""

@@ -70,6 +70,10 @@ class Recommender:
         release: users, movies and what was rated.
         index: the same movies, for searching.
 
+    Attributes:
+        release: As given.
+        exact: Every movie, searched without the index.
+
     Raises:
         DataError: a file of the release's models holds something else.
         ReleaseError: a model of the release cannot be run.
@@ -78,7 +82,7 @@ class Recommender:
     def __init__(self, release: Release, index: MovieIndex) -> None:
         self.release = release
         self._index = index
-        self._exact = ExactMovieIndex.of_release(release)
+        self.exact: Final = ExactMovieIndex.of_release(release)
         online, re_ranker = release.online_folder, release.re_ranker_folder
         self._online = None if online is None else OnlineModel.load(online)
         self._re_ranking = None if re_ranker is None else ReRanking.load(re_ranker)
@@ -153,10 +157,6 @@ class Recommender:
         vector = self.release.movie_vectors[position]
         movies, exact_instead = self._search(vector, limit, [movie_id], filter)
         return Similar(movies, exact_instead)
-
-    def passing(self, filter: MovieFilter) -> NDArray[np.bool_]:
-        """Which movies a filter lets pass, bool [movies]."""
-        return self._exact.passing(filter)
 
     def _rated(self, history: History) -> "_Rated":
         lengths = {len(history.movie_ids), len(history.ratings), len(history.timestamps)}
@@ -234,11 +234,11 @@ class Recommender:
             return self._index.search(vector, limit, exclude=exclude, filter=filter), False
         except IndexUnavailableError as error:
             _LOG.warning("%s Searching the release's vectors instead.", error)
-            return self._exact.search(vector, limit, exclude=exclude, filter=filter), True
+            return self.exact.search(vector, limit, exclude=exclude, filter=filter), True
 
     def _popular(self, limit: int, seen: NDArray[np.int32], filter: MovieFilter | None) -> list[ScoredMovie]:
         popular = self.release.popular_positions
-        out = np.zeros(len(popular), np.bool_) if filter is None else ~self.passing(filter)
+        out = np.zeros(len(popular), np.bool_) if filter is None else ~self.exact.passing(filter)
         out[seen] = True
         positions = popular[~out[popular]][:limit]
         movie_ids, counts = self.release.movie_ids[positions], self.release.movie_rating_counts[positions]
