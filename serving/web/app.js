@@ -20,7 +20,10 @@ const WITHOUT = {
   rate_limits: "Requests are counted by each process alone at the moment.",
 };
 
+const GENRE_FILTERS = ["genres", "exclude_genres"];
+
 const element = (id) => document.getElementById(id);
+const counted = (movies) => (movies === 1 ? "1 movie" : `${movies} movies`);
 const number = (value) => value.toLocaleString("en");
 const highest = () => ready.rating_scale.max;
 
@@ -29,6 +32,7 @@ let genres = []; // of its movies
 let visitor = null; // the visitor's own ratings
 let state = address.read();
 let rows = ROWS; // how many recommendations to show
+let rated = new Map(); // what is known of the ratings of the user on show, by movie
 let position = null; // of the user on show among all users, null for one the release does not know
 let total = null; // how many users there are
 let retry = start;
@@ -68,32 +72,56 @@ function fail(error, again) {
 // Rating
 
 const mayRate = () => state.user === null || ready.may_rate;
+const givenTo = ({ movie_id }) => (state.user === null ? visitor.of(movie_id) : (rated.get(movie_id) ?? null));
 
 /** The stars of a movie: to give a rating where that is possible, else none. */
-function ratingOf(movie, given) {
-  return ratingField(spokenTitle(movie), movie.movie_id, ready.rating_scale, given, (rating, field) =>
+function ratingOf(movie) {
+  const { movie_id } = movie;
+  return ratingField(spokenTitle(movie), movie_id, ready.rating_scale, givenTo(movie), (rating, field) =>
     rate(movie, rating, field),
   );
 }
 
 async function rate(movie, rating, field) {
-  const known = state.user === null ? visitor.of(movie.movie_id) : null;
-  if (state.user === null) {
-    if (known === null && visitor.isFull) {
-      showGiven(movie.movie_id, null);
-      say("That is as many ratings as this page keeps. Remove one to add another.");
-      return;
-    }
-    visitor.rate(movie, rating);
-    if (known === null) showVisitor();
-    else showGiven(movie.movie_id, rating);
-    say(`${spokenTitle(movie)}: rated ${rating} of ${highest()}.`);
-  } else if (!(await keepForUser(movie, rating))) {
+  const byKeys = field.matches(":has(:focus-visible)");
+  if (state.user !== null) {
+    if (!(await keepForUser(state.user, movie, rating))) return;
+  } else if (!keepForVisitor(movie, rating)) {
     return;
   }
   showGiven(movie.movie_id, rating);
-  const byKeys = field.matches(":has(:focus-visible)");
   refreshSoon(byKeys ? KEYS_MS : RATING_MS);
+}
+
+function keepForVisitor(movie, rating) {
+  const isNew = visitor.of(movie.movie_id) === null;
+  if (isNew && visitor.isFull) {
+    showGiven(movie.movie_id, null);
+    say("That is as many ratings as this page keeps. Remove one to add another.");
+    return false;
+  }
+  visitor.rate(movie, rating);
+  if (isNew) showVisitor();
+  say(`${spokenTitle(movie)}: rated ${rating} of ${highest()}.`);
+  return true;
+}
+
+/** Whether a user's rating is on the service's disk, and the user still on show. */
+async function keepForUser(user, movie, rating, key = crypto.randomUUID()) {
+  try {
+    const body = { movie_id: movie.movie_id, rating };
+    await post(`api/v1/users/${user}/ratings`, body, null, { "Idempotency-Key": key });
+  } catch (error) {
+    showGiven(movie.movie_id, givenTo(movie));
+    fail(error, async () => {
+      if (await keepForUser(user, movie, rating, key)) refresh();
+    });
+    return false;
+  }
+  if (state.user !== user) return false;
+  rated.set(movie.movie_id, rating);
+  say(`${spokenTitle(movie)}: rated ${rating} of ${highest()} for user ${user}.`);
+  return true;
 }
 
 async function unrate(movie) {
@@ -113,24 +141,6 @@ async function unrate(movie) {
   refreshSoon(RATING_MS);
 }
 
-/** Whether a user's rating is on the service's disk. */
-async function keepForUser(movie, rating, key = crypto.randomUUID()) {
-  try {
-    const body = { movie_id: movie.movie_id, rating };
-    await post(`api/v1/users/${state.user}/ratings`, body, null, { "Idempotency-Key": key });
-    say(`${spokenTitle(movie)}: rated ${rating} of ${highest()} for user ${state.user}.`);
-    return true;
-  } catch (error) {
-    showGiven(movie.movie_id, null);
-    fail(error, async () => {
-      if (!(await keepForUser(movie, rating, key))) return;
-      showGiven(movie.movie_id, rating);
-      refresh();
-    });
-    return false;
-  }
-}
-
 function ratedRow(movie) {
   const row = movieRow(movie, open);
   if (!mayRate()) {
@@ -144,38 +154,40 @@ function ratedRow(movie) {
   away.title = "Remove this rating";
   away.setAttribute("aria-label", `Remove the rating of ${spokenTitle(movie)}`);
   away.addEventListener("click", () => unrate(movie));
-  row.append(ratingOf(movie, movie.rating), away);
+  row.append(ratingOf(movie), away);
   return row;
 }
 
-function showRatings(rated, title, lead, empty) {
+function showRatings(movies, title, lead, empty) {
   element("rated-title").textContent = title;
   element("rated-lead").textContent = lead;
-  fill(element("ratings"), rated.length ? rated.map(ratedRow) : [emptyRow(empty)]);
-  element("clear").hidden = state.user !== null || !rated.length;
+  fill(element("ratings"), movies.length ? movies.map(ratedRow) : [emptyRow(empty)]);
+  element("clear").hidden = state.user !== null || !movies.length;
 }
 
 function showVisitor() {
-  const rated = visitor.movies;
-  const movies = rated.length === 1 ? "1 movie" : `${rated.length} movies`;
+  const { movies } = visitor;
   showRatings(
-    rated,
+    movies,
     "Your ratings",
-    rated.length ? `${movies}, kept in this browser only.` : "Rate a few movies you know; three are a good start.",
+    movies.length
+      ? `${counted(movies.length)}, kept in this browser only.`
+      : "Rate a few movies you know; three are a good start.",
     "Nothing yet. Search above, or rate what is showing.",
   );
 }
 
-function showUser(rated) {
-  if (rated === null) {
+function showUser(found) {
+  rated = new Map(found?.items.map(({ movie_id, rating }) => [movie_id, rating]));
+  if (found === null) {
     const hope = mayRate() ? "Search above to rate a first one." : "Their first ratings will appear here.";
     showRatings([], `What user ${state.user} rated`, "Nobody by this number has rated anything yet.", hope);
     return;
   }
-  const count = rated.rating_count;
+  const count = found.rating_count;
   const which = mayRate() ? "latest" : "best";
   const lead = count === 1 ? "The only movie rated." : `The ${which} of ${number(count)} movies rated.`;
-  showRatings(rated.items, `What user ${state.user} ${mayRate() ? "rated" : "liked"}`, lead, "No ratings.");
+  showRatings(found.items, `What user ${state.user} ${mayRate() ? "rated" : "liked"}`, lead, "No ratings.");
 }
 
 // Recommendations
@@ -188,7 +200,7 @@ function recommendedRow(movie) {
   if (typeof movie.predicted_rating === "number") {
     row.querySelector(".predicted").textContent = `predicted ${movie.predicted_rating.toFixed(1)}`;
   }
-  if (mayRate()) row.querySelector(".verdict").prepend(ratingOf(movie, null));
+  if (mayRate()) row.querySelector(".verdict").prepend(ratingOf(movie));
   return row;
 }
 
@@ -208,7 +220,7 @@ function recommendationsFor(user, signal) {
     return post("api/v1/recommendations", asked, signal);
   }
   const query = new URLSearchParams({ limit: rows, explain: true, ...filters() });
-  for (const name of ["genres", "exclude_genres"]) state[name].forEach((genre) => query.append(name, genre));
+  for (const name of GENRE_FILTERS) state[name].forEach((genre) => query.append(name, genre));
   return get(`api/v1/recommendations/${user}`, query, signal);
 }
 
@@ -223,17 +235,16 @@ async function ratingsOf(user, signal) {
 }
 
 function showRecommendations(answer) {
-  const whose = state.user === null ? "you" : `user ${state.user}`;
+  const forVisitor = state.user === null;
+  const whose = forVisitor ? "you" : `user ${state.user}`;
   const found = answer.items.length;
   const popular = answer.strategy === "popular";
   element("recommended-title").textContent = `Now showing for ${whose}`;
   element("recommended-lead").textContent = popular
     ? "What most people watch, until there are ratings to go by."
-    : `New to ${state.user === null ? "you" : "them"}, chosen from ${state.user === null ? "your ratings" : "what they rated"}.`;
-  fill(
-    element("programme"),
-    found ? answer.items.map(recommendedRow) : [emptyRow(isFiltered() ? "Nothing fits these filters." : "There is no movie left.")],
-  );
+    : `New to ${forVisitor ? "you, chosen from your ratings" : "them, chosen from what they rated"}.`;
+  const nothing = isFiltered() ? "Nothing fits these filters." : "There is no movie left.";
+  fill(element("programme"), found ? answer.items.map(recommendedRow) : [emptyRow(nothing)]);
   const degraded = (answer.degraded ?? []).map((part) => WITHOUT[part] ?? `This was made without: ${part}.`);
   const unknown = answer.unknown_movie_ids?.length ?? 0;
   if (unknown) degraded.push(`${unknown} of the rated movies are not in this release and were left out.`);
@@ -241,9 +252,9 @@ function showRecommendations(answer) {
   element("degraded").hidden = !degraded.length;
   element("more").hidden = found < rows || rows >= MOST_ROWS;
   element("failure").hidden = true;
-  document.title = state.user === null ? "Marquee" : `User ${state.user} · Marquee`;
+  document.title = forVisitor ? "Marquee" : `User ${state.user} · Marquee`;
   const first = found ? ` First: ${spokenTitle(answer.items[0])}.` : "";
-  say(`${found} ${found === 1 ? "movie" : "movies"} recommended for ${whose}.${first}`);
+  say(`${counted(found)} recommended for ${whose}.${first}`);
   if (answer.release !== ready.release) showRelease().catch(() => {}); // The next answer asks again.
 }
 
@@ -253,12 +264,12 @@ async function refresh() {
   const { user } = state;
   element("programme").setAttribute("aria-busy", "true");
   try {
-    const [rated, answer] = await Promise.all([
+    const [found, answer] = await Promise.all([
       user === null ? null : ratingsOf(user, signal),
       recommendationsFor(user, signal),
     ]);
-    position = rated?.position ?? null;
-    if (user !== null) showUser(rated);
+    position = found?.position ?? null;
+    if (user !== null) showUser(found);
     showRecommendations(answer);
     showSteps();
     element("programme").setAttribute("aria-busy", "false");
@@ -274,7 +285,7 @@ const refreshSoon = settled(refresh);
 const isFiltered = () => state.genres.length || state.exclude_genres.length || state.year_from || state.year_to;
 
 function makeGenres() {
-  for (const name of ["genres", "exclude_genres"]) {
+  for (const name of GENRE_FILTERS) {
     const boxes = genres.map((genre) => {
       const label = document.createElement("label");
       const box = document.createElement("input");
@@ -290,7 +301,7 @@ function makeGenres() {
 const boxesOf = (name) => [...element(name).querySelectorAll("input")];
 
 function showFilters() {
-  for (const name of ["genres", "exclude_genres"]) {
+  for (const name of GENRE_FILTERS) {
     for (const box of boxesOf(name)) box.checked = state[name].includes(box.value);
   }
   for (const name of ["year_from", "year_to"]) element(name).value = state[name] ?? "";
@@ -373,7 +384,7 @@ async function search() {
   try {
     const { items } = await get("api/v1/movies", { query, limit: FOUND }, signal);
     element("found").textContent = items.length
-      ? `${items.length === 1 ? "1 movie" : `${items.length} movies`} for “${query}”.`
+      ? `${counted(items.length)} for “${query}”.`
       : `No title is like “${query}”. Try fewer or other words.`;
     fill(element("results"), items.map(foundRow));
   } catch (error) {
@@ -383,7 +394,7 @@ async function search() {
 
 function foundRow(movie) {
   const row = movieRow(movie, open);
-  if (mayRate()) row.append(ratingOf(movie, state.user === null ? visitor.of(movie.movie_id) : null));
+  if (mayRate()) row.append(ratingOf(movie));
   return row;
 }
 
@@ -395,10 +406,11 @@ const searchSoon = settled(search);
 function open(movie) {
   state = { ...state, movie: String(movie.movie_id) };
   address.push(state, address.depth() + 1);
-  showMovie();
+  showMovie(movie);
 }
 
-async function showMovie() {
+/** Show the movie of the address, or none; what is known of it at once, the rest when it comes. */
+async function showMovie(known = null) {
   const dialog = element("movie");
   const signal = opening.next();
   if (state.movie === null) {
@@ -406,11 +418,11 @@ async function showMovie() {
     return;
   }
   const id = state.movie;
-  element("movie-title").textContent = "…";
+  element("movie-title").textContent = known ? spokenTitle(known) : "…";
   element("movie-people").textContent = "";
   element("movie-problem").textContent = "";
   element("movie-rating").replaceChildren();
-  describe(dialog, { release_year: null, genres: [] });
+  describe(dialog, known ?? { release_year: null, genres: [] });
   wait(element("similar"), FOUND, "movie-template");
   if (!dialog.open) dialog.showModal();
   dialog.scrollTop = 0;
@@ -423,10 +435,7 @@ async function showMovie() {
     element("movie-title").textContent = spokenTitle(movie);
     describe(dialog, movie);
     element("movie-people").textContent = peopleOf(movie);
-    if (mayRate()) {
-      const given = state.user === null ? visitor.of(movie.movie_id) : null;
-      element("movie-rating").replaceChildren(ratingOf(movie, given));
-    }
+    if (mayRate()) element("movie-rating").replaceChildren(ratingOf(movie));
     const rows = similar.items.map((other) => movieRow(other, open));
     fill(element("similar"), rows.length ? rows : [emptyRow("None is near this one.")]);
   } catch (error) {
@@ -533,7 +542,7 @@ async function showRelease() {
 function showState() {
   rows = ROWS;
   // A link may come from a release with other genres.
-  for (const name of ["genres", "exclude_genres"]) state[name] = state[name].filter((genre) => genres.includes(genre));
+  for (const name of GENRE_FILTERS) state[name] = state[name].filter((genre) => genres.includes(genre));
   sayProblem("");
   showSteps();
   showFilters();

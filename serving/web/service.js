@@ -14,7 +14,7 @@ export class Refusal extends Error {
   get inWords() {
     if (this.status === 429) return `Too many requests. Wait ${this.retryAfter ?? "a few"} seconds, then try again.`;
     if (this.status === 401 || this.status === 403) {
-      return `${this.message} The page itself has no key: it needs a service whose reads are open.`;
+      return `${this.message} The page itself gives none: it is for services that anybody may read.`;
     }
     return this.message;
   }

@@ -176,7 +176,7 @@ def test_ratings_outlive_a_reload_until_they_are_removed_or_cleared(page: Page) 
     settle(page)
     for query, title in [("hollow", "Hollow Orchard"), ("bell", "The Bell Ringers"), ("static", "Static")]:
         search(page, query, title)
-        answered(page, lambda title=title: give(page, title, 4))
+        answered(page, partial(give, page, title, 4))
     page.reload()
     settle(page)
     assert titles(page, "ratings") == ["Static", "The Bell Ringers", "Hollow Orchard"]
@@ -371,6 +371,20 @@ def test_without_the_right_to_write_a_users_ratings_are_to_look_at(page: Page) -
     page.get_by_role("button", name="For me").click()
     settle(page)
     expect(page.locator("#programme").get_by_role("group")).to_have_count(10)
+
+
+def test_whoever_removes_their_last_rating_by_keyboard_does_not_lose_their_place(page: Page) -> None:
+    page.goto("/")
+    settle(page)
+    for query, title in [("hollow", "Hollow Orchard"), ("bell", "The Bell Ringers")]:
+        search(page, query, title)
+        answered(page, partial(give, page, title, 4))
+    page.get_by_role("button", name="Remove the rating of The Bell Ringers").focus()
+    answered(page, lambda: page.keyboard.press("Enter"))
+    expect(page.locator("#ratings").get_by_role("button", name="Hollow Orchard", exact=True)).to_be_focused()
+    page.get_by_role("button", name="Remove the rating of Hollow Orchard").focus()
+    answered(page, lambda: page.keyboard.press("Enter"))
+    expect(page.locator(".rated")).to_be_focused()
 
 
 def test_where_anybody_may_write_a_user_rates_on_the_page(

@@ -24,6 +24,13 @@ def test_the_service_says_which_release_is_live_and_how_good(
     assert (ready["users"], ready["movies"], ready["protocol"]) == (30, 42, "P-random")
 
 
+def test_the_service_says_how_a_movie_is_rated_and_whether_the_caller_may(client: TestClient) -> None:
+    ready = client.get("/readyz").json()
+    assert ready["rating_scale"] == {"min": 0.5, "max": 5.0, "step": 0.5}
+    assert ready["may_rate"] is True
+    assert client.get("/readyz", headers={"Host": "movies.example"}).json()["may_rate"] is False
+
+
 @pytest.mark.parametrize("path", ["/", "/app.js", "/app.css", "/favicon.svg", "/healthz", "/nowhere"])
 def test_every_answer_has_a_request_id_and_security_headers(client: TestClient, path: str) -> None:
     headers = client.get(path).headers
