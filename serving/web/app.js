@@ -172,7 +172,7 @@ function showVisitor() {
     "Your ratings",
     movies.length
       ? `${counted(movies.length)}, kept in this browser only.`
-      : "Rate a few movies you know; three are a good start.",
+      : "Rate three movies you know, or more.",
     "Nothing yet. Search above, or rate what is showing.",
   );
 }

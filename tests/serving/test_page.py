@@ -600,6 +600,19 @@ def test_a_finger_finds_the_stars(open_page: Callable[..., Page], address: str) 
     assert len(titles(page, "ratings")) == 1
 
 
+def test_on_a_phone_a_first_rating_moves_nothing_below_it(
+    open_page: Callable[..., Page], address: str
+) -> None:
+    page = open_page(address, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page.goto("/")
+    settle(page)
+    top = "document.getElementById('programme').getBoundingClientRect().top + window.scrollY"
+    before = page.evaluate(top)
+    answered(page, page.locator("#programme label:has(input[value='4.5'])").first.tap)
+    assert page.evaluate(top) == before
+    assert len(titles(page, "ratings")) == 1
+
+
 def test_nothing_jumps_while_the_page_loads(page: Page) -> None:
     page.add_init_script(SHIFTS)
     page.goto("/")
