@@ -241,7 +241,7 @@ function showRecommendations(answer) {
   const popular = answer.strategy === "popular";
   element("recommended-title").textContent = `Now showing for ${whose}`;
   element("recommended-lead").textContent = popular
-    ? "What most people watch, until there are ratings to go by."
+    ? "What most people watch, to begin with."
     : `New to ${forVisitor ? "you, chosen from your ratings" : "them, chosen from what they rated"}.`;
   const nothing = isFiltered() ? "Nothing fits these filters." : "There is no movie left.";
   fill(element("programme"), found ? answer.items.map(recommendedRow) : [emptyRow(nothing)]);
@@ -421,6 +421,7 @@ async function showMovie(known = null) {
   element("movie-title").textContent = known ? spokenTitle(known) : "…";
   element("movie-people").textContent = "";
   element("movie-problem").textContent = "";
+  element("movie-retry").hidden = true;
   element("movie-rating").replaceChildren();
   describe(dialog, known ?? { release_year: null, genres: [] });
   wait(element("similar"), FOUND, "movie-template");
@@ -440,9 +441,10 @@ async function showMovie(known = null) {
     fill(element("similar"), rows.length ? rows : [emptyRow("None is near this one.")]);
   } catch (error) {
     if (signal.aborted) return;
-    element("movie-title").textContent = "No such movie to show";
+    if (!known) element("movie-title").textContent = "This movie cannot be shown";
     element("movie-problem").textContent = inWords(error);
-    fill(element("similar"), []);
+    element("movie-retry").hidden = false;
+    fill(element("similar"), [emptyRow("Not known.")]);
   }
 }
 
@@ -602,6 +604,7 @@ element("more").addEventListener("click", () => {
   refresh();
 });
 
+element("movie-retry").addEventListener("click", () => showMovie());
 element("movie-close").addEventListener("click", () => element("movie").close());
 element("movie").addEventListener("click", (event) => {
   if (event.target === event.currentTarget) event.currentTarget.close(); // beside what it holds

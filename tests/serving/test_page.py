@@ -341,7 +341,24 @@ def test_a_link_opens_its_movie_which_can_be_rated_there(page: Page, live_releas
 
 def test_a_link_to_a_movie_that_does_not_exist_says_so(page: Page) -> None:
     page.goto("/?movie=999999")
+    expect(page.get_by_role("dialog", name="This movie cannot be shown")).to_be_visible()
     expect(page.locator("#movie-problem")).to_contain_text("Movie 999999 is not in release")
+
+
+def test_a_movie_that_did_not_come_can_be_tried_again(page: Page) -> None:
+    page.goto("/")
+    settle(page)
+
+    def refuse(route: Route) -> None:
+        route.abort()
+
+    page.route("**/similar*", refuse)
+    page.locator("#programme .title button").first.click()
+    expect(page.locator("#movie-problem")).to_contain_text("The service does not answer.")
+    page.unroute("**/similar*", refuse)
+    page.get_by_role("dialog").get_by_role("button", name="Try again").click()
+    expect(page.locator("#similar .title")).to_have_count(6)
+    expect(page.locator("#movie-problem")).to_have_text("")
 
 
 def test_choosing_a_user_shows_what_they_liked_and_what_is_recommended(
@@ -565,6 +582,18 @@ def test_the_footer_says_which_release_is_live_and_how_good(page: Page, live_rel
     expect(page.locator("#release-version")).to_have_text(live_release.version)
     expect(page.locator("#release-ndcg")).to_have_text("0.431 (most popular: 0.203)")
     expect(page.locator("#release-coverage")).to_have_text("38 % of the catalogue")
+
+
+def test_an_answer_of_another_release_brings_the_footer_up_to_date(page: Page) -> None:
+    page.goto("/?user=2")
+    settle(page, "user 2")
+
+    def rename(content: Any) -> None:
+        content["release"] = "20990101T000000Z-00000000"
+
+    page.route("**/api/v1/recommendations/*", patched(rename))
+    with page.expect_response("**/readyz"):
+        page.get_by_role("button", name="Next user").click()
 
 
 @pytest.mark.parametrize("width", [320, 390, 820, 1280])
