@@ -6,6 +6,8 @@ from collections.abc import Callable
 from fastapi import Request, Response
 from pydantic import BaseModel
 
+from serving.request_record import RequestRecord
+
 # Goes up when the shape of what is answered from a release alone changes.
 _FORMAT = 1
 _MEDIA_TYPE = "application/json"
@@ -32,7 +34,10 @@ def _tagged(request: Request, tag: str, make: Callable[[], bytes]) -> Response:
     known = request.headers.get("if-none-match")
     if known is not None and _names(known, tag):
         return Response(status_code=304, headers=headers)
-    return Response(make(), media_type=_MEDIA_TYPE, headers=headers)
+    body = make()
+    if RequestRecord.current().degraded:
+        headers = {"Cache-Control": "no-store"}  # the next answer may be whole again
+    return Response(body, media_type=_MEDIA_TYPE, headers=headers)
 
 
 def _names(known: str, tag: str) -> bool:

@@ -18,6 +18,7 @@ from serving.headers import REQUEST_ID
 
 MEDIA_TYPE = "application/problem+json"
 _SCHEMAS = "#/components/schemas/"
+_SAYS_ENOUGH = {"integer", "number", "boolean"}
 _ERRORS_SHOWN = 10
 _LONGEST_SHOWN = 100
 _RETRY_AFTER_S = 5
@@ -215,5 +216,7 @@ def _allowed(request: Request, location: str, name: str) -> str | None:
             kind = schema.get("type", "value")
             if "minimum" in schema and "maximum" in schema:
                 return f"{kind} from {schema['minimum']} to {schema['maximum']}"
-            return f"{kind} matching {schema['pattern']}" if "pattern" in schema else kind
+            if "pattern" in schema:
+                return f"{kind} matching {schema['pattern']}"
+            return kind if kind in _SAYS_ENOUGH else None
     return None

@@ -82,6 +82,7 @@ class Recommender:
     def __init__(self, release: Release, index: MovieIndex) -> None:
         self.release = release
         self._index = index
+        self._index_failed = False
         self.exact: Final = ExactMovieIndex.of_release(release)
         online, re_ranker = release.online_folder, release.re_ranker_folder
         self._online = None if online is None else OnlineModel.load(online)
@@ -231,10 +232,14 @@ class Recommender:
     ) -> tuple[list[ScoredMovie], bool]:
         """The nearest movies, and whether the index did not answer."""
         try:
-            return self._index.search(vector, limit, exclude=exclude, filter=filter), False
+            found = self._index.search(vector, limit, exclude=exclude, filter=filter)
         except IndexUnavailableError as error:
-            _LOG.warning("%s Searching the release's vectors instead.", error)
+            if not self._index_failed:  # Said once, and not for each of a thousand requests.
+                _LOG.warning("%s Searching the release's vectors instead.", error)
+            self._index_failed = True
             return self.exact.search(vector, limit, exclude=exclude, filter=filter), True
+        self._index_failed = False
+        return found, False
 
     def _popular(self, limit: int, seen: NDArray[np.int32], filter: MovieFilter | None) -> list[ScoredMovie]:
         popular = self.release.popular_positions

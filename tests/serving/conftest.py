@@ -129,7 +129,10 @@ def small_releases(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for model in ("user_tower", "movie_tower", "ranker"):
         (work / model).mkdir()
         (work / model / "saved_model.pb").write_bytes(model.encode())
-    payloads = [{"genres": genres.split(), "release_year": year} for _, year, genres in MOVIES]
+    payloads = [
+        {"genres": genres.split(), "release_year": year, "rating_count": count}
+        for (_, year, genres), count in zip(MOVIES, movies["rating_count"], strict=True)
+    ]
     EdgeMovieIndex.build(work / "index", movie_ids, movie_vectors, payloads)
 
     folder = tmp_path_factory.mktemp("service") / "releases"
@@ -262,7 +265,7 @@ def start_service(small_releases: Path, tmp_path: Path) -> Iterator[Callable[...
     def start(code: str | None = None, **settings: Any) -> RunningService:
         folder = tmp_path / f"service-{len(running)}"
         folder.mkdir()
-        running.append(RunningService(folder, code, releases=small_releases, **settings))
+        running.append(RunningService(folder, code, **{"releases": small_releases, **settings}))
         return running[-1]
 
     yield start

@@ -52,7 +52,7 @@ def hanging(server: ValkeyServer) -> Iterator[None]:
 def test_other_questions_have_other_keys(parameters: list[tuple[str, Any]]) -> None:
     asked = {f"p{name}": value for name, value in parameters}
     key = Question("recommendations", **asked).key("r1", 7)
-    assert key.startswith("marquee:1:recommendations:r1:7:")
+    assert key.startswith("marquee:2:recommendations:r1:7:")
     assert key == Question("recommendations", **dict(reversed(asked.items()))).key("r1", 7)
     assert key not in {
         Question("recommendations", **asked, more=1).key("r1", 7),
@@ -170,7 +170,7 @@ def test_redis_stopped_hung_restarted_and_flushed_under_load_fails_no_request(
         # No answer may take longer than this, whatever Redis does.
         async with httpx.AsyncClient(base_url=service.address, timeout=20) as client:
             assert parts(await ask(client, 300)) == {()}
-            assert len(redis_server.client().keys(b"marquee:1:recommendations:*")) > 200
+            assert len(redis_server.client().keys(b"marquee:2:recommendations:*")) > 200
 
             under_load = asyncio.create_task(ask(client, 300))
             await asyncio.to_thread(redis_server.client().flushall)

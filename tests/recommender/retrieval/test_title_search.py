@@ -53,7 +53,7 @@ def first(query: str) -> str | None:
         ("wall-e", "WALL·E (2008)"),
         ("WALLE", "WALL·E (2008)"),
         ("Amélie", "Amelie (Fabuleux destin d'Amélie Poulain, Le) (2001)"),
-        ("destin d’amelie", "Amelie (Fabuleux destin d'Amélie Poulain, Le) (2001)"),
+        ("destin d\u2019amelie", "Amelie (Fabuleux destin d'Amélie Poulain, Le) (2001)"),
         ("lord of teh rings", "Lord of the Rings: The Fellowship of the Ring, The (2001)"),
         ("alien", "Alien (1979)"),
         ("aliens", "Aliens (1986)"),
