@@ -467,7 +467,6 @@ function leaveMovie() {
 
 function showSteps() {
   element("myself").setAttribute("aria-pressed", String(state.user === null));
-  element("user").value = state.user ?? "";
   element("previous").disabled = position === null || position === 0;
   element("next").disabled = position === null || total === null || position + 1 >= total;
 }
@@ -546,6 +545,7 @@ function showState() {
   // A link may come from a release with other genres.
   for (const name of GENRE_FILTERS) state[name] = state[name].filter((genre) => genres.includes(genre));
   sayProblem("");
+  element("user").value = state.user ?? ""; // Only here: an answer that comes wipes out nothing typed since.
   showSteps();
   showFilters();
   if (state.user === null) showVisitor();

@@ -468,6 +468,14 @@ def test_an_unknown_user_is_shown_popular_movies(page: Page) -> None:
     expect(page.locator("#programme .reason").first).to_contain_text("Popular: rated by")
 
 
+def test_an_answer_that_comes_wipes_out_nothing_typed_since(page: Page) -> None:
+    page.goto("/")
+    settle(page)
+    page.get_by_label("User", exact=True).fill("12")
+    answered(page, page.get_by_role("button", name="Show more").click)
+    expect(page.get_by_label("User", exact=True)).to_have_value("12")
+
+
 def test_something_that_is_no_user_is_told_at_the_field(page: Page) -> None:
     page.goto("/")
     settle(page)
