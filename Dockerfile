@@ -42,7 +42,8 @@ ENV PATH=/opt/marquee/bin:$PATH \
     MARQUEE_RELEASES=/releases \
     MARQUEE_RATINGS=sqlite:////ratings/ratings.db \
     MARQUEE_HOST=0.0.0.0 \
-    MARQUEE_PORT=8000
+    MARQUEE_PORT=8000 \
+    MARQUEE_LOG_FORMAT=json
 EXPOSE 8000
 USER 10001
 # As the first process of a container Python heeds SIGINT from the start, SIGTERM only once it listens.

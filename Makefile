@@ -52,7 +52,7 @@ setup: .venv/.installed
 
 demo: setup
 	@$(VENV_PYTHON) -m pipelines run --config ml-100k.yaml
-	@if [ "$(SERVE)" != no ]; then exec $(VENV_PYTHON) -m pipelines serve --port $(PORT); fi
+	@if [ "$(SERVE)" != no ]; then exec $(VENV_PYTHON) -m pipelines serve --development --port $(PORT); fi
 
 test: .venv/.installed-dev
 	@$(VENV_PYTHON) -m pytest

@@ -96,6 +96,12 @@ def serve(
     port: Annotated[
         int | None, typer.Option(help="Port to listen on, 0 for any; 8000 if not given.", min=0, max=65535)
     ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="How many processes answer; 1 if not given.", min=1, max=64)
+    ] = None,
+    development: Annotated[
+        bool, typer.Option("--development", help="Let anybody on this machine write without a key.")
+    ] = False,
 ) -> None:
     """Serve a release over REST, with a page at /. MARQUEE_* variables say what options do not."""
     from serving.app import serve as serve_release
@@ -106,7 +112,15 @@ def serve(
         variables.pop("MARQUEE_RELEASE", None)  # an option goes before a variable
     releases = root / "releases" if root is not None else None
     serve_release(
-        Settings.from_environment(variables, releases=releases, release=release, host=host, port=port)
+        Settings.from_environment(
+            variables,
+            releases=releases,
+            release=release,
+            host=host,
+            port=port,
+            workers=workers,
+            development=development or None,
+        )
     )
 
 

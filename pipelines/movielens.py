@@ -143,8 +143,8 @@ def movielens_pipeline(config: PipelineConfig, root: Path, until: str = "Pusher"
             "Evaluator": lambda: evaluator(
                 config=evaluator_config,
                 seed=seed,
-                tracking=tracking,
                 live=live,
+                tracking=tracking,
                 transformed_examples=made["transformed_examples"],
                 model=made["model"],
             ),

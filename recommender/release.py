@@ -326,6 +326,7 @@ class Release:
         manifest: what it says of itself.
         movie_ids: int64 [movies], ascending.
         movie_vectors: float32 [movies, dimension].
+        titles: one a movie, as in the source.
         movie_rating_counts: int64 [movies].
         user_ids: int64 [users], ascending.
         user_vectors: float32 [users, dimension].
@@ -337,7 +338,8 @@ class Release:
         history_ratings: float32 [ratings].
         history_timestamps: int64 [ratings].
         highest_rating: the highest rating of all users, 0 where there is none.
-        popular_movie_ids: int64 [movies], most rated first, lower id first among equals.
+        popular_positions: int64 [movies], rows of `movie_ids`, most rated first, lower id first among equals.
+        popular_movie_ids: int64 [movies], in the same order.
     """
 
     def __init__(
@@ -355,7 +357,7 @@ class Release:
         _check_ascending(self.movie_ids, folder / "movies.parquet")
         _check_ascending(self.user_ids, folder / "users.parquet")
 
-        self._titles: list[str] = movies[Columns.TITLE].to_pylist()
+        self.titles: list[str] = movies[Columns.TITLE].to_pylist()
         self._genres: list[list[str] | None] = movies[Columns.GENRES].to_pylist()
         self._years: list[int | None] = movies[Columns.RELEASE_YEAR].to_pylist()
         self._means: list[float | None] = movies["rating_mean"].to_pylist()
@@ -371,9 +373,8 @@ class Release:
         self.history_ratings: NDArray[np.float32] = _numbers(history, Columns.RATING)
         self.history_timestamps: NDArray[np.int64] = _numbers(history, Columns.TIMESTAMP)
         self.highest_rating = float(self.history_ratings.max(initial=0.0))
-        self.popular_movie_ids: NDArray[np.int64] = self.movie_ids[
-            np.lexsort((self.movie_ids, -self.movie_rating_counts))
-        ]
+        self.popular_positions: NDArray[np.int64] = np.lexsort((self.movie_ids, -self.movie_rating_counts))
+        self.popular_movie_ids: NDArray[np.int64] = self.movie_ids[self.popular_positions]
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -472,7 +473,7 @@ class Release:
             raise KeyError(movie_id)
         return Movie(
             movie_id=movie_id,
-            title=self._titles[position],
+            title=self.titles[position],
             genres=tuple(self._genres[position] or ()),
             release_year=self._years[position],
             rating_count=int(self.movie_rating_counts[position]),

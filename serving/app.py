@@ -1,10 +1,10 @@
 """The service: a release, loaded and checked, behind a REST interface and a page."""
 
+import asyncio
 import contextlib
+import gc
 import logging
 import socket
-import sys
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,27 +12,56 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
+from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from recommender.data.rating_store import RatingStore
 from recommender.errors import ConfigurationError
 from recommender.release import Release
 from recommender.retrieval.edge_index import EdgeMovieIndex
-from recommender.retrieval.recommend import Recommender
-from serving import events, problems
-from serving.cache import MemoryCache
+from recommender.retrieval.movie_index import MovieIndex
+from recommender.retrieval.qdrant_index import connect
+from serving import logs, problems
+from serving.answers import Answers
+from serving.callers import Callers
 from serving.dependencies import Service
-from serving.headers import ResponseHeaders
-from serving.routes import health, ratings, recommendations, users
+from serving.headers import REQUEST_ID, ResponseHeaders
+from serving.loaded_release import LoadedRelease, OpenIndex
+from serving.memory_cache import MemoryCache
+from serving.metrics import Metrics
+from serving.observation import Observation
+from serving.rate_limits import MemoryRateLimits, RateLimits, RedisRateLimits, SteadyRateLimits
+from serving.redis_cache import RedisCache
+from serving.redis_link import RedisLink
+from serving.release_switch import ReleaseSwitch
+from serving.repeats import RepeatedRequests, Repeats
+from serving.request_limits import RequestLimits
+from serving.routes import (
+    batch_recommendations,
+    health,
+    metrics,
+    movies,
+    ratings,
+    recommendations,
+    releases,
+    users,
+    visitor_recommendations,
+)
+from serving.security import KEY_HEADER, Access
+from serving.server_index import ServerIndex
 from serving.settings import Settings
+from serving.workers import announce, run_workers, server_config, start_app
 
 _LOG = logging.getLogger("marquee.serving")
 _WEB = Path(__file__).parent / "web"
 _TAGS = [
-    {"name": "recommendations", "description": "Movies for a user."},
+    {"name": "recommendations", "description": "Movies for a user, a visitor, or many users."},
+    {"name": "movies", "description": "Movies: found by title, described, and those like one."},
     {"name": "users", "description": "Users, and how much they have rated."},
     {"name": "ratings", "description": "What users have rated, and what they think now."},
-    {"name": "health", "description": "Whether the service is up, and what it serves."},
+    {"name": "releases", "description": "Releases: which there are, and which one is served."},
+    {"name": "health", "description": "Whether the service is up, what it serves, and how it fares."},
 ]
 
 
@@ -43,14 +72,22 @@ def create_app(settings: Settings) -> FastAPI:
         ReleaseError: nothing is live, or a file of the release is missing or altered.
         IndexUnavailableError: the release's index cannot be opened.
         RatingStoreError: the store of ratings cannot be opened.
+        ConfigurationError: Redis's address or a file of keys cannot be used.
     """
-    service = _load(settings)
+    access = Access.from_settings(settings)
+    open_index = _opener(settings)
+    service = _load(settings, open_index)
 
     @contextlib.asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        following = None if app.state.switch is None else asyncio.create_task(app.state.switch.follow())
         yield
-        service.index.close()
-        service.ratings.close()
+        if following is not None:
+            following.cancel()
+        last = app.state.service
+        await last.answers.close()
+        last.loaded.close()
+        last.ratings.close()
 
     app = FastAPI(
         title="Marquee",
@@ -62,12 +99,25 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.service = service
-    app.add_middleware(ResponseHeaders)
+    app.state.switch = (
+        ReleaseSwitch(app.state, settings.releases, open_index, seconds=settings.release_check_seconds)
+        if settings.release is None
+        else None
+    )
+    _add_middleware(app, settings, service, access)
     problems.install(app)
-    app.include_router(recommendations.router)
-    app.include_router(users.router)
-    app.include_router(ratings.router)
-    app.include_router(health.router)
+    for routes in (
+        recommendations,
+        visitor_recommendations,
+        batch_recommendations,
+        movies,
+        users,
+        ratings,
+        releases,
+        health,
+        metrics,
+    ):
+        app.include_router(routes.router)
     app.add_api_route("/docs", _documentation, include_in_schema=False)
     app.mount("/", StaticFiles(directory=_WEB, html=True))
     return app
@@ -82,12 +132,17 @@ def serve(settings: Settings) -> None:
         RatingStoreError: the store of ratings cannot be opened.
         ConfigurationError: the address or port cannot be listened at.
     """
-    _log_to_terminal()
-    app = create_app(settings)
-    listener = _listen(settings)
-    server = _Server(uvicorn.Config(app, log_level="warning", access_log=False))
-    with listener, contextlib.suppress(KeyboardInterrupt):
-        server.run(sockets=[listener])
+    logs.configure(settings.log_format)
+    if settings.development:
+        _LOG.warning("DEVELOPMENT: anybody on this machine may write without a key.")
+    with _listener(settings) as listener:
+        if settings.workers > 1:
+            run_workers(create_app, settings, listener)
+        else:
+            server = _Server(server_config(start_app(create_app, settings), settings))
+            with contextlib.suppress(KeyboardInterrupt):
+                server.run(sockets=[listener])
+            gc.unfreeze()
     _LOG.info("Marquee has stopped.")
 
 
@@ -98,41 +153,95 @@ class _Server(uvicorn.Server):
         """Start answering."""
         await super().startup(sockets)
         for listener in sockets or []:
-            host, port = listener.getsockname()[:2]
-            _LOG.info("Marquee listens at http://%s:%d/", f"[{host}]" if ":" in host else host, port)
+            announce(listener)
 
 
-def _load(settings: Settings) -> Service:
-    started = time.perf_counter()
+def _add_middleware(app: FastAPI, settings: Settings, service: Service, access: Access) -> None:
+    """From the innermost, next to the routes, to the outermost."""
+    app.add_middleware(RepeatedRequests, repeats=service.repeats)
+    app.add_middleware(RequestLimits, body=settings.body_bytes, seconds=settings.request_seconds)
+    limits: RateLimits = MemoryRateLimits()
+    counts = service.metrics  # not the service itself, which would keep its release for good
+    if service.redis is not None:
+        limits = SteadyRateLimits(
+            RedisRateLimits(service.redis), limits, lambda: counts.count_degradation("rate_limits")
+        )
+    app.add_middleware(
+        Callers,
+        access=access,
+        limits=limits,
+        per_key=settings.requests_per_minute_key,
+        per_address=settings.requests_per_minute_address,
+    )
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=[KEY_HEADER, "Authorization", REQUEST_ID],
+            expose_headers=[REQUEST_ID, "ETag", "Retry-After", "RateLimit", "RateLimit-Policy"],
+        )
+    app.add_middleware(Observation, metrics=service.metrics, log_requests=settings.log_requests)
+    app.add_middleware(ResponseHeaders)
+    if settings.trusted_proxies:
+        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies))
+
+
+def _opener(settings: Settings) -> OpenIndex:
+    """How the index of a release is opened: on the server that settings name, or in this process."""
+    url, key = settings.qdrant_url, settings.qdrant_api_key
+    if url is None:
+        return lambda release: EdgeMovieIndex.open(release.index_folder)
+
+    def open_on_server(release: Release) -> MovieIndex:
+        client = connect(
+            url,
+            api_key=None if key is None else key.get_secret_value(),
+            timeout_s=settings.qdrant_seconds,
+        )
+        return ServerIndex(client, release.version, pause=settings.qdrant_pause_seconds)
+
+    return open_on_server
+
+
+def _load(settings: Settings, open_index: OpenIndex) -> Service:
     if settings.release is not None:
         release = Release.load(settings.release)
     else:
         release = Release.open_live(settings.releases)
     store = RatingStore.open(settings.ratings_url)
-    index = EdgeMovieIndex.open(release.index_folder)
-    counts = release.manifest.counts
-    _LOG.info(
-        "Release %s is whole: %d users, %d movies, %d ratings, loaded in %.1f s.",
-        release.version,
-        counts.users,
-        counts.movies,
-        counts.ratings,
-        time.perf_counter() - started,
-    )
+    loaded = LoadedRelease.of(release, open_index)
+    redis = None
+    if settings.redis_url is not None:
+        redis = RedisLink(
+            settings.redis_url.get_secret_value(),
+            seconds=settings.redis_seconds,
+            pause=settings.redis_pause_seconds,
+        )
+    counts_of = Metrics()
+    counts_of.serve_release(release.version)
     return Service(
-        release=release,
-        index=index,
-        recommender=Recommender(release, index),
-        cache=MemoryCache(settings.cache_entries, settings.cache_seconds),
+        loaded=loaded,
         ratings=store,
+        answers=Answers(
+            MemoryCache(settings.cache_entries, settings.cache_seconds)
+            if redis is None
+            else RedisCache(redis, settings.cache_seconds)
+        ),
+        repeats=Repeats(),
+        metrics=counts_of,
+        redis=redis,
     )
 
 
-def _listen(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+def _listener(settings: Settings) -> socket.socket:
+    """A socket at the address, which starts to listen when a server takes it."""
+    listener = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
     try:
-        listener = socket.create_server((settings.host, settings.port), family=family)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((settings.host, settings.port))
     except OSError as error:
+        listener.close()
         raise ConfigurationError(
             f"Nothing can listen at {settings.host}:{settings.port} ({error.strerror or error}). "
             "Choose another port or host, or stop what listens there."
@@ -141,16 +250,6 @@ def _listen(settings: Settings) -> socket.socket:
     # answer on a connection that is kept open waits some 40 ms for the other side's delayed acknowledgement.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
-
-
-def _log_to_terminal() -> None:
-    """Messages to stderr for a person, events to stdout for a program."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    lines = logging.StreamHandler(sys.stdout)
-    lines.setFormatter(logging.Formatter("%(message)s"))
-    events.LOGGER.handlers = [lines]
-    events.LOGGER.setLevel(logging.INFO)
-    events.LOGGER.propagate = False
 
 
 def _documentation() -> HTMLResponse:

@@ -1,63 +1,66 @@
-"""Answers remembered for a while."""
+"""What remembers answers for a while, wherever it keeps them."""
 
-import time
-from collections import OrderedDict
-from collections.abc import Callable
-from threading import Lock
-from typing import Protocol
+import hashlib
+import json
+from typing import Any, Protocol
+
+from recommender.errors import MarqueeError
+
+# Goes up when the shape of an answer changes: what an older service remembered is then not found.
+_FORMAT = 2
+
+
+class CacheUnavailableError(MarqueeError):
+    """A cache that cannot be reached; what it would have answered can be computed."""
 
 
 class Cache(Protocol):
-    """Remembers bytes under a key; may forget them at any time. Safe to use from several threads at once.
+    """Remembers bytes under a key; may forget them at any time. Used from one event loop."""
 
-    A key carries the release's version, so that no answer outlives its release.
-    """
+    async def get(self, key: str) -> bytes | None:
+        """What was put under a key, or None if it is forgotten.
 
-    def get(self, key: str) -> bytes | None:
-        """What was put under a key, or None if it is forgotten."""
+        Raises:
+            CacheUnavailableError: the cache did not answer in time.
+        """
         ...
 
-    def put(self, key: str, value: bytes) -> None:
-        """Remember a value under a key."""
+    async def put(self, key: str, value: bytes) -> None:
+        """Remember a value under a key.
+
+        Raises:
+            CacheUnavailableError: the cache did not answer in time.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of what the cache holds open."""
         ...
 
 
-class MemoryCache:
-    """A `Cache` in this process that forgets what is old, and what was used longest ago when it is full.
+class Question:
+    """What is asked, whatever release answers it and whatever the user has rated meanwhile.
 
     Args:
-        entries: how many values it holds at most; 0 remembers nothing.
-        seconds: how long it remembers one.
-        clock: gives the time in seconds; for tests.
+        kind: what is answered, such as `recommendations`.
+        parameters: everything that was asked for, as JSON can hold it.
+
+    Example:
+        >>> question = Question("recommendations", user_id=42, limit=10)
+        >>> question.key("20260314T092653Z-5f0c6f1f", history=3)
+        'marquee:2:recommendations:20260314T092653Z-5f0c6f1f:3:4bfa08940a85a3ad89c617a5472a5e98'
     """
 
-    def __init__(self, entries: int, seconds: float, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._entries = entries
-        self._seconds = seconds
-        self._clock = clock
-        self._lock = Lock()
-        self._values: OrderedDict[str, tuple[float, bytes]] = OrderedDict()
+    def __init__(self, kind: str, **parameters: Any) -> None:
+        self._kind = kind
+        asked = json.dumps(parameters, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        self._digest = hashlib.sha256(asked.encode()).hexdigest()[:32]
 
-    def get(self, key: str) -> bytes | None:
-        """What was put under a key, or None if it is forgotten."""
-        with self._lock:
-            found = self._values.get(key)
-            if found is None:
-                return None
-            expires, value = found
-            if self._clock() >= expires:
-                del self._values[key]
-                return None
-            self._values.move_to_end(key)
-            return value
+    def key(self, release: str, history: str | int) -> str:
+        """The key of its answer: all that the answer depends on is in it, so none outlives what it is of.
 
-    def put(self, key: str, value: bytes) -> None:
-        """Remember a value under a key."""
-        with self._lock:
-            self._values[key] = (self._clock() + self._seconds, value)
-            self._values.move_to_end(key)
-            while len(self._values) > self._entries:
-                self._values.popitem(last=False)
-
-    def __len__(self) -> int:
-        return len(self._values)
+        Args:
+            release: version of the release that answers.
+            history: version of what the user has rated.
+        """
+        return f"marquee:{_FORMAT}:{self._kind}:{release}:{history}:{self._digest}"

@@ -10,38 +10,52 @@ from recommender.data.rating_store import LARGEST_ID, RatingStore
 from recommender.release import Release
 from recommender.retrieval.movie_index import MovieIndex
 from recommender.retrieval.recommend import Recommender
-from serving.cache import Cache
+from serving.answers import Answers
+from serving.loaded_release import LoadedRelease
+from serving.metrics import Metrics
+from serving.redis_link import RedisLink
+from serving.repeats import Repeats
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """Everything one service holds, made once before it listens."""
+    """Everything one service holds. A request that keeps to the one it was given keeps to one release."""
 
-    release: Release
-    index: MovieIndex
-    recommender: Recommender
-    cache: Cache
+    loaded: LoadedRelease
     ratings: RatingStore
+    answers: Answers
+    repeats: Repeats
+    metrics: Metrics
+    redis: RedisLink | None
+
+    @property
+    def release(self) -> Release:
+        """The release being served."""
+        return self.loaded.release
+
+    @property
+    def index(self) -> MovieIndex:
+        """Its index."""
+        return self.loaded.index
+
+    @property
+    def recommender(self) -> Recommender:
+        """What recommends from it."""
+        return self.loaded.recommender
 
 
-def _service(request: Request) -> Service:
+# A coroutine, because FastAPI calls a plain function in a thread, which takes longer than it does.
+async def _service(request: Request) -> Service:
+    return service_of(request)
+
+
+def service_of(request: Request) -> Service:
+    """The service that answers a request, as it is at this moment."""
     service: Service = request.app.state.service
     return service
 
 
-def _anybody() -> None:
-    """Nobody is asked for a key yet."""
-
-
-def _request_id(request: Request) -> str:
-    request_id: str = request.state.request_id
-    return request_id
-
-
 ServiceDependency = Annotated[Service, Depends(_service)]
-RequestId = Annotated[str, Depends(_request_id)]
-WriteAccess = Annotated[None, Depends(_anybody)]
-"""Of routes that change something: who may."""
 
 UserId = Annotated[
     int,

@@ -1,20 +1,21 @@
 """Headers of every response: the request's id, and what a browser may do with the page."""
 
+import os
 import re
-from uuid import uuid4
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 REQUEST_ID = "X-Request-ID"
-_USABLE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_SECURITY = {
-    "Content-Security-Policy": (
-        "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
+_USABLE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_RAW_REQUEST_ID = REQUEST_ID.lower().encode()
+_SECURITY = [
+    (
+        b"content-security-policy",
+        b"default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'",
     ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-}
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+]
 
 
 class ResponseHeaders:
@@ -31,16 +32,21 @@ class ResponseHeaders:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = Headers(scope=scope).get(REQUEST_ID, "")
-        request_id = given if _USABLE_ID.fullmatch(given) else uuid4().hex
-        scope.setdefault("state", {})["request_id"] = request_id
+        request_id = b""
+        for name, value in scope["headers"]:
+            if name == _RAW_REQUEST_ID and _USABLE_ID.fullmatch(value):
+                request_id = value
+        request_id = request_id or os.urandom(16).hex().encode()
+        scope.setdefault("state", {})["request_id"] = request_id.decode()
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers[REQUEST_ID] = request_id
-                for name, value in _SECURITY.items():
-                    headers.setdefault(name, value)
+                headers = list(message.get("headers", ()))
+                present = {name for name, _ in headers}
+                headers += [header for header in _SECURITY if header[0] not in present]
+                if _RAW_REQUEST_ID not in present:
+                    headers.append((_RAW_REQUEST_ID, request_id))
+                message["headers"] = headers
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

@@ -2,6 +2,7 @@
 
 import logging
 import math
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -17,6 +18,7 @@ from serving.headers import REQUEST_ID
 
 MEDIA_TYPE = "application/problem+json"
 _SCHEMAS = "#/components/schemas/"
+_SAYS_ENOUGH = {"integer", "number", "boolean"}
 _ERRORS_SHOWN = 10
 _LONGEST_SHOWN = 100
 _RETRY_AFTER_S = 5
@@ -111,49 +113,64 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     problems = [
         InvalidParameter(
-            parameter=_plain(str(problem["loc"][-1])),
+            parameter=_plain(_name(problem["loc"])),
             location=str(problem["loc"][0]),
             received=_plain(problem["input"]),
-            allowed=_allowed(request, str(problem["loc"][0]), str(problem["loc"][-1])) or problem["msg"],
+            allowed=_allowed(request, str(problem["loc"][0]), _name(problem["loc"])) or problem["msg"],
         )
         for problem in error.errors()[:_ERRORS_SHOWN]
     ]
     detail = "; ".join(f"{item.parameter} is {item.received!r}; allowed: {item.allowed}" for item in problems)
-    return _answer(request, 422, f"{detail}.", problems)
+    return problem_response(request, 422, f"{detail}.", errors=problems)
 
 
 async def _store_failed(request: Request, error: Exception) -> JSONResponse:
     # Which database it is concerns its keeper only.
     _LOG.warning("%s", error)
     if isinstance(error, RatingConflictError):
-        return _answer(
+        return problem_response(
             request, 409, "This Idempotency-Key was used before, for another rating: take a new one."
         )
     again = (
         "Nothing was lost that was answered with success; send it again later, with the same Idempotency-Key."
     )
     if isinstance(error, StoreFullError):
-        return _answer(request, 507, f"There is no room for more ratings. {again}")
-    response = _answer(request, 503, f"The store of ratings does not answer. {again}")
-    response.headers["Retry-After"] = str(_RETRY_AFTER_S)
-    return response
+        return problem_response(request, 507, f"There is no room for more ratings. {again}")
+    return problem_response(
+        request,
+        503,
+        f"The store of ratings does not answer. {again}",
+        headers={"Retry-After": str(_RETRY_AFTER_S)},
+    )
 
 
 async def _refused(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    response = _answer(request, error.status_code, str(error.detail))
-    response.headers.update(error.headers or {})
-    return response
+    return problem_response(request, error.status_code, str(error.detail), headers=error.headers)
 
 
 async def _failed(request: Request, error: Exception) -> JSONResponse:
     _LOG.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return _answer(request, 500, "The service failed. Its log says more, under this request's id.")
+    return problem_response(request, 500, "The service failed. Its log says more, under this request's id.")
 
 
-def _answer(
-    request: Request, status: int, detail: str, errors: list[InvalidParameter] | None = None
+def problem_response(
+    request: Request,
+    status: int,
+    detail: str,
+    *,
+    errors: list[InvalidParameter] | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
+    """The answer that tells a problem.
+
+    Args:
+        request: what was asked.
+        status: the HTTP status.
+        detail: what went wrong, and what to do.
+        errors: each parameter that does not fit.
+        headers: more headers for the answer.
+    """
     problem = Problem(
         title=HTTPStatus(status).phrase,
         status=status,
@@ -166,9 +183,14 @@ def _answer(
         problem.model_dump(),
         status,
         # Said here as well, because the answer to a failure does not pass through the middleware.
-        headers={REQUEST_ID: request.state.request_id},
+        headers={REQUEST_ID: request.state.request_id, **(headers or {})},
         media_type=MEDIA_TYPE,
     )
+
+
+def _name(place: tuple[str | int, ...]) -> str:
+    """A parameter, and where in it, such as `ratings.3.rating`; the body's own name for the whole of it."""
+    return ".".join(map(str, place[1:] or place))
 
 
 def _plain(value: Any) -> Any:
@@ -189,9 +211,12 @@ def _allowed(request: Request, location: str, name: str) -> str | None:
     operation = request.app.openapi()["paths"].get(path, {}).get(request.method.lower(), {})
     for parameter in operation.get("parameters", []):
         if parameter["in"] == location and parameter["name"] == name:
-            schema = parameter["schema"]
+            # Of a parameter that may be left out, the kind that it has if it is not.
+            schema = parameter["schema"].get("anyOf", [parameter["schema"]])[0]
             kind = schema.get("type", "value")
             if "minimum" in schema and "maximum" in schema:
                 return f"{kind} from {schema['minimum']} to {schema['maximum']}"
-            return f"{kind} matching {schema['pattern']}" if "pattern" in schema else kind
+            if "pattern" in schema:
+                return f"{kind} matching {schema['pattern']}"
+            return kind if kind in _SAYS_ENOUGH else None
     return None

@@ -61,7 +61,7 @@ def trained_parts(
     )
     train(transformed, config, SEED, Tracking(), folder)
     write_embeddings(examples_folder, transformed, folder, folder)
-    build_index(folder / "movies.parquet", IndexerConfig(), folder / "index")
+    build_index(folder, IndexerConfig(), folder / "index")
     return {name: folder / name for name in (*PARTS, *OPTIONAL_PARTS)}
 
 

@@ -133,6 +133,18 @@ def test_the_image_sets_what_the_service_reads(final_stage: list[tuple[str, str]
     assert variables.keys() <= {PREFIX + name.upper() for name in Settings.model_fields}
 
 
+def test_the_composed_service_is_set_as_settings_can_be(services: dict[str, dict[str, Any]]):
+    variables = services["api"]["environment"]
+    assert variables.keys() <= {PREFIX + name.upper() for name in Settings.model_fields}
+    settings = Settings.from_environment({"MARQUEE_REDIS_URL": variables["MARQUEE_REDIS_URL"]})
+    assert settings.redis_url.get_secret_value() == "redis://redis:6379/0"
+    # No key has a default that everybody could know.
+    assert {variables[name] for name in variables if "KEYS" in name} == {
+        "${MARQUEE_API_KEYS:-}",
+        "${MARQUEE_ADMIN_KEYS:-}",
+    }
+
+
 def test_the_image_copies_only_what_is_there_and_not_ignored(instructions: list[tuple[str, str]]):
     assert "ADD" not in dict(instructions)
     kept = [

@@ -2,7 +2,7 @@
 
 from typing import Final, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from recommender.configuration import Configuration
 
@@ -12,9 +12,11 @@ _ROUNDING: Final = 1e-6
 class RatingScale(Configuration):
     """From the lowest to the highest rating, in steps."""
 
-    min: float
-    max: float
-    step: float | None = None
+    min: float = Field(examples=[0.5])
+    """The lowest rating."""
+    max: float = Field(examples=[5.0])
+    """The highest rating."""
+    step: float | None = Field(default=None, examples=[0.5])
     """Ratings are `min` plus whole multiples of this; none if any value between is one."""
 
     @model_validator(mode="after")

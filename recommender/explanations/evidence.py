@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.release import Release
+from recommender.release import History, Release
 
 LIKED_SHARE: Final = 0.7
 """Of the highest rating in the release: 3.5 of 5. What a harsh user rated lower was not liked either."""
@@ -14,13 +14,12 @@ WEAKEST_SHARE: Final = 0.5
 _ROUNDING: Final = 1e-4
 
 
-def liked_movies(release: Release, user_id: int) -> NDArray[np.int64]:
-    """Movies that a user rated at their own average or above, and well at that.
+def liked_movies(release: Release, history: History) -> NDArray[np.int64]:
+    """Movies that somebody rated at their own average or above, and well at that.
 
     Returns:
         int64 [n], best first, latest first among equals; movies the release does not hold are left out.
     """
-    history = release.history_of(user_id)
     if len(history.ratings) == 0:
         return np.empty(0, dtype=np.int64)
     threshold = max(float(history.ratings.mean()), LIKED_SHARE * release.highest_rating) - _ROUNDING
@@ -30,13 +29,13 @@ def liked_movies(release: Release, user_id: int) -> NDArray[np.int64]:
 
 
 def find_evidence(
-    release: Release, user_id: int, movie_ids: NDArray[np.int64], *, at_most: int = 2
+    release: Release, history: History, movie_ids: NDArray[np.int64], *, at_most: int = 2
 ) -> list[list[int]]:
     """The liked movies most similar to each recommended one, by the dot product of the movies' vectors.
 
     Args:
-        release: whose movies and ratings.
-        user_id: who gets the recommendations; for an unknown one nothing speaks.
+        release: whose movies.
+        history: what whoever gets the recommendations has rated; for nothing rated nothing speaks.
         movie_ids: int64 [n], the recommended movies, all in the release.
         at_most: how many for each.
 
@@ -44,7 +43,7 @@ def find_evidence(
         For each recommended movie the ids of up to `at_most` liked ones, most similar first; none with a
         similarity of 0 or below, because those speak against it.
     """
-    liked = liked_movies(release, user_id)
+    liked = liked_movies(release, history)
     if len(liked) == 0 or len(movie_ids) == 0:
         return [[] for _ in movie_ids]
     recommended_vectors = release.movie_vectors[release.movie_positions(movie_ids)]

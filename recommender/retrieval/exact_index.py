@@ -73,7 +73,7 @@ class ExactMovieIndex:
         limit = min(limit, len(self._movie_ids))
         if limit == 0:
             return [[] for _ in vectors]
-        out = None if filter is None else ~self._passing(filter)
+        out = None if filter is None else ~self.passing(filter)
         block = max(1, _BLOCK_SCORES // len(self._movie_ids))
         found: list[list[ScoredMovie]] = []
         for start in range(0, len(vectors), block):
@@ -93,6 +93,11 @@ class ExactMovieIndex:
                 )
         return found
 
+    @property
+    def genre_counts(self) -> dict[str, int]:
+        """How many movies have each genre, by name."""
+        return {} if self._columns is None else self._columns.genre_counts
+
     def count(self) -> int:
         """How many movies the index holds."""
         return len(self._movie_ids)
@@ -100,7 +105,12 @@ class ExactMovieIndex:
     def close(self) -> None:
         """Nothing to release: the vectors belong to the caller."""
 
-    def _passing(self, wanted: MovieFilter) -> NDArray[np.bool_]:
+    def passing(self, wanted: MovieFilter) -> NDArray[np.bool_]:
+        """Which movies a filter lets pass, bool [movies].
+
+        Raises:
+            ValueError: there are no payloads to filter by.
+        """
         if self._columns is None:
             raise ValueError("These movies cannot be filtered: the index was made without payloads.")
         return self._columns.passing(wanted)
@@ -118,7 +128,8 @@ class _Columns:
         for row, movie in enumerate(payloads):
             for genre in movie.get(GENRES) or ():
                 rows.setdefault(genre, []).append(row)
-        self._movies_of = {genre: np.array(movies) for genre, movies in rows.items()}
+        self._movies_of = {genre: np.array(rows[genre]) for genre in sorted(rows)}
+        self.genre_counts = {genre: len(movies) for genre, movies in self._movies_of.items()}
 
     def passing(self, wanted: MovieFilter) -> NDArray[np.bool_]:
         """Which movies pass, bool [movies]."""

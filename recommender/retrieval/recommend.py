@@ -1,8 +1,10 @@
 """The best movies for one user: recalled by their vector, then ordered anew; popular ones for a stranger."""
 
 import logging
-from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +12,9 @@ from numpy.typing import NDArray
 from recommender.errors import IndexUnavailableError
 from recommender.features import history as by_position
 from recommender.release import History, Release
+from recommender.retrieval.diversity import most_diverse
 from recommender.retrieval.exact_index import ExactMovieIndex
+from recommender.retrieval.movie_filter import MovieFilter
 from recommender.retrieval.movie_index import MovieIndex, ScoredMovie
 from recommender.retrieval.online_model import UNKNOWN, OnlineModel
 from recommender.retrieval.re_rank import ReRanking
@@ -18,6 +22,15 @@ from recommender.retrieval.re_rank import ReRanking
 _LOG = logging.getLogger(__name__)
 
 Strategy = Literal["two_stage", "two_tower", "popular"]
+Timing = Callable[[Literal["recall", "rank"]], AbstractContextManager[Any]]
+"""Times what happens inside."""
+
+_CHOICE: Final = 5
+"""Movies among which each place of a diverse answer is chosen."""
+
+
+def _untimed(_: str) -> AbstractContextManager[None]:
+    return nullcontext()
 
 
 class RecommendedMovie(NamedTuple):
@@ -43,6 +56,8 @@ class Recommended:
     movies: list[RecommendedMovie]
     unknown_movie_ids: tuple[int, ...] = ()
     """Ids of a given history that the release does not know: passed over."""
+    exact_instead: bool = False
+    """Whether the index did not answer and every vector was searched instead."""
 
 
 class Recommender:
@@ -55,6 +70,10 @@ class Recommender:
         release: users, movies and what was rated.
         index: the same movies, for searching.
 
+    Attributes:
+        release: As given.
+        exact: Every movie, searched without the index.
+
     Raises:
         DataError: a file of the release's models holds something else.
         ReleaseError: a model of the release cannot be run.
@@ -63,12 +82,21 @@ class Recommender:
     def __init__(self, release: Release, index: MovieIndex) -> None:
         self.release = release
         self._index = index
-        self._exact = ExactMovieIndex(release.movie_ids, release.movie_vectors)
+        self._index_failed = False
+        self.exact: Final = ExactMovieIndex.of_release(release)
         online, re_ranker = release.online_folder, release.re_ranker_folder
         self._online = None if online is None else OnlineModel.load(online)
         self._re_ranking = None if re_ranker is None else ReRanking.load(re_ranker)
 
-    def recommend(self, user_id: int, limit: int) -> Recommended:
+    def recommend(
+        self,
+        user_id: int,
+        limit: int,
+        *,
+        filter: MovieFilter | None = None,
+        diversity: float = 0.0,
+        timing: Timing = _untimed,
+    ) -> Recommended:
         """The best movies that a user of the release has not rated.
 
         What the user had rated when the model was trained is in their vector; a user without a vector gets
@@ -77,15 +105,26 @@ class Recommender:
         Args:
             user_id: Who.
             limit: How many, 1 or more; fewer come back where fewer are left.
+            filter: What the movies must be like.
+            diversity: From 0, the best movies, to 1, movies as unlike each other as can be; see `diversity`.
+            timing: Times the two stages; nothing is timed without it.
         """
-        history = self.release.history_of(user_id)
+        rated = self._rated(self.release.history_of(user_id))
         position = self.release.user_position(user_id)
-        if position is None:
-            return self.recommend_for(history, limit)
-        rated = self._rated(history)
-        return self._by_vector(self.release.user_vectors[position], rated, limit, position)
+        vector = self._vector(rated, UNKNOWN) if position is None else self.release.user_vectors[position]
+        user = _User(UNKNOWN if position is None else position, rated, vector)
+        return self._recommend(user, limit, filter, diversity, timing)
 
-    def recommend_for(self, history: History, limit: int, user_id: int | None = None) -> Recommended:
+    def recommend_for(
+        self,
+        history: History,
+        limit: int,
+        user_id: int | None = None,
+        *,
+        filter: MovieFilter | None = None,
+        diversity: float = 0.0,
+        timing: Timing = _untimed,
+    ) -> Recommended:
         """The best movies for whoever has rated these, which need not be in the release.
 
         Args:
@@ -93,19 +132,32 @@ class Recommender:
                 last rating counts where a movie comes twice. None of it comes back.
             limit: How many, 1 or more; fewer come back where fewer are left.
             user_id: Who, if that is known: what the model has learned of a user of the release counts too.
+            filter: What the movies must be like.
+            diversity: From 0, the best movies, to 1, movies as unlike each other as can be; see `diversity`.
+            timing: Times the two stages; nothing is timed without it.
 
         Raises:
             ValueError: the arrays are of different lengths, or a rating is not finite.
         """
         rated = self._rated(history)
-        unknown = tuple(history.movie_ids[self.release.movie_positions(history.movie_ids) < 0].tolist())
-        position = None if user_id is None else self.release.user_position(user_id)
-        vector = self._vector(rated, UNKNOWN if position is None else position)
-        if vector is None:
-            popular = Recommended("popular", self._popular(limit, rated.positions))
-            return replace(popular, unknown_movie_ids=unknown)
-        found = self._by_vector(vector, rated, limit, UNKNOWN if position is None else position)
-        return replace(found, unknown_movie_ids=unknown)
+        found = None if user_id is None else self.release.user_position(user_id)
+        position = UNKNOWN if found is None else found
+        user = _User(position, rated, self._vector(rated, position))
+        return self._recommend(user, limit, filter, diversity, timing)
+
+    def similar(self, movie_id: int, limit: int, *, filter: MovieFilter | None = None) -> "Similar":
+        """The movies most like one, itself left out.
+
+        Args:
+            movie_id: Of the release.
+            limit: How many, 1 or more; fewer come back where fewer are left.
+            filter: What the movies must be like.
+        """
+        position = self.release.movie_position(movie_id)
+        assert position is not None, "a movie of the release"
+        vector = self.release.movie_vectors[position]
+        movies, exact_instead = self._search(vector, limit, [movie_id], filter)
+        return Similar(movies, exact_instead)
 
     def _rated(self, history: History) -> "_Rated":
         lengths = {len(history.movie_ids), len(history.ratings), len(history.timestamps)}
@@ -116,7 +168,10 @@ class Recommender:
         _, from_the_end = np.unique(positions[::-1], return_index=True)
         last = np.sort(len(positions) - 1 - from_the_end)
         last = last[positions[last] >= 0]
-        return _Rated(positions[last].astype(np.int32), history.ratings[last], history.timestamps[last])
+        unknown = tuple(history.movie_ids[positions < 0].tolist())
+        return _Rated(
+            positions[last].astype(np.int32), history.ratings[last], history.timestamps[last], unknown
+        )
 
     def _vector(self, rated: "_Rated", position: int) -> NDArray[np.float32] | None:
         """The vector of a user by what they have rated; None where that says nothing."""
@@ -127,42 +182,84 @@ class Recommender:
         vector = self._online.user_vector(position, rated.positions, rated.ratings, rated.timestamps)
         return vector if vector.any() else None
 
-    def _by_vector(
-        self, vector: NDArray[np.float32], rated: "_Rated", limit: int, position: int
+    def _recommend(
+        self, user: "_User", limit: int, filter: MovieFilter | None, diversity: float, timing: Timing
     ) -> Recommended:
-        second = self._re_ranking
-        wanted = limit if second is None else max(limit, second.candidates)
-        recalled = self._search(vector, wanted, self.release.movie_ids[rated.positions])
-        movie_ids = np.array([movie.movie_id for movie in recalled], np.int64)
-        scores = np.array([movie.score for movie in recalled], np.float32)
-        best = self.release.movie_positions(movie_ids)
-        if second is not None and recalled:
-            history = by_position.History(np.array([0, len(rated.positions)]), rated.positions, rated.ratings)
-            ordered, ordered_scores = second.best(history, best[np.newaxis], scores[np.newaxis], limit)
-            best, scores = ordered[0], ordered_scores[0]
-        ratings: list[float] | list[None] = [None] * len(best)
-        if self._online is not None and len(best):
-            ratings = self._online.ratings(position, rated.positions, rated.ratings, best).tolist()
-        movies = zip(self.release.movie_ids[best].tolist(), scores.tolist(), ratings, strict=True)
+        """Recall candidates, order them, and choose among the best of them."""
+        second = None if user.vector is None else self._re_ranking
+        among = limit if diversity == 0 else _CHOICE * limit
+        with timing("recall"):
+            exact_instead = False
+            if user.vector is None:
+                movies = self._popular(among, user.rated.positions, filter)
+            else:
+                wanted = among if second is None else max(among, second.candidates)
+                exclude = self.release.movie_ids[user.rated.positions].tolist()
+                movies, exact_instead = self._search(user.vector, wanted, exclude, filter)
+        best = self.release.movie_positions(np.array([movie.movie_id for movie in movies], np.int64))
+        scores = np.array([movie.score for movie in movies], np.float32)
+        with timing("rank"):
+            if second is not None and movies:
+                rated = user.rated
+                history = by_position.History(
+                    np.array([0, len(rated.positions)]), rated.positions, rated.ratings
+                )
+                ordered = second.best(history, best[np.newaxis], scores[np.newaxis], among)
+                best, scores = ordered[0][0], ordered[1][0]
+            if diversity > 0:
+                chosen = most_diverse(scores, self.release.movie_vectors[best], limit, diversity)
+                best, scores = best[chosen], scores[chosen]
+            predicted = self._predicted(user, best)
         strategy: Strategy = "two_tower" if second is None else "two_stage"
-        return Recommended(strategy, [RecommendedMovie(*movie) for movie in movies])
+        answer = zip(self.release.movie_ids[best].tolist(), scores.tolist(), predicted, strict=True)
+        return Recommended(
+            strategy="popular" if user.vector is None else strategy,
+            movies=[RecommendedMovie(*movie) for movie in answer],
+            unknown_movie_ids=user.rated.unknown_movie_ids,
+            exact_instead=exact_instead,
+        )
 
-    def _search(self, vector: NDArray[np.float32], limit: int, seen: NDArray[np.int64]) -> list[ScoredMovie]:
-        exclude = seen.tolist()
+    def _predicted(self, user: "_User", movies: NDArray[np.int64]) -> list[float] | list[None]:
+        if self._online is None or user.vector is None or not len(movies):
+            return [None] * len(movies)
+        rated = user.rated
+        stars = self._online.ratings(user.position, rated.positions, rated.ratings, movies)
+        predicted: list[float] = stars.tolist()
+        return predicted
+
+    def _search(
+        self, vector: NDArray[np.float32], limit: int, exclude: list[int], filter: MovieFilter | None
+    ) -> tuple[list[ScoredMovie], bool]:
+        """The nearest movies, and whether the index did not answer."""
         try:
-            return self._index.search(vector, limit, exclude=exclude)
+            found = self._index.search(vector, limit, exclude=exclude, filter=filter)
         except IndexUnavailableError as error:
-            _LOG.warning("%s Searching the release's vectors instead.", error)
-            return self._exact.search(vector, limit, exclude=exclude)
+            if not self._index_failed:  # Said once, and not for each of a thousand requests.
+                _LOG.warning("%s Searching the release's vectors instead.", error)
+            self._index_failed = True
+            return self.exact.search(vector, limit, exclude=exclude, filter=filter), True
+        self._index_failed = False
+        return found, False
 
-    def _popular(self, limit: int, seen: NDArray[np.int32]) -> list[RecommendedMovie]:
-        popular = self.release.popular_movie_ids
-        movie_ids = popular[~np.isin(popular, self.release.movie_ids[seen])][:limit]
-        counts = self.release.movie_rating_counts[self.release.movie_positions(movie_ids)]
+    def _popular(self, limit: int, seen: NDArray[np.int32], filter: MovieFilter | None) -> list[ScoredMovie]:
+        popular = self.release.popular_positions
+        out = np.zeros(len(popular), np.bool_) if filter is None else ~self.exact.passing(filter)
+        out[seen] = True
+        positions = popular[~out[popular]][:limit]
+        movie_ids, counts = self.release.movie_ids[positions], self.release.movie_rating_counts[positions]
         return [
-            RecommendedMovie(movie_id, float(count), None)
+            ScoredMovie(movie_id, float(count))
             for movie_id, count in zip(movie_ids.tolist(), counts.tolist(), strict=True)
         ]
+
+
+@dataclass(frozen=True, slots=True)
+class Similar:
+    """Movies like one, most similar first."""
+
+    movies: list[ScoredMovie]
+    exact_instead: bool
+    """Whether the index did not answer and every vector was searched instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,3 +269,13 @@ class _Rated:
     positions: NDArray[np.int32]
     ratings: NDArray[np.float32]
     timestamps: NDArray[np.int64]
+    unknown_movie_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _User:
+    """Somebody to recommend to: the position in the release, what they have rated, their vector if any."""
+
+    position: int
+    rated: _Rated
+    vector: NDArray[np.float32] | None

@@ -198,8 +198,8 @@ def train(
         compute_in_full(fitted.two_tower)
         save_user_tower(fitted.two_tower.user_tower, examples, output / "user_tower")
         save_movie_tower(fitted.two_tower.movie_tower, examples, output / "movie_tower")
+        save_ranking_head(fitted.ranking_head, examples, config.model.output_dimension, output / "ranker")
         movies = fitted.two_tower.movie_vectors()
-        save_ranking_head(fitted.ranking_head, examples, movies.shape[1], output / "ranker")
         save_online_model(fitted.two_tower.user_tower, fitted.ranking_head, examples, output / "online")
         if fitted.re_ranker is not None:
             assert config.re_ranker is not None

@@ -13,9 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from recommender.current_history import CurrentHistory, current_history
 from recommender.data.rating_store import LARGEST_ID, LARGEST_RATING, LATEST_TIMESTAMP
 from recommender.release import History, Release
-from serving.dependencies import Limit, MovieId, Offset, Service, ServiceDependency, UserId, WriteAccess
+from serving.dependencies import Limit, MovieId, Offset, Service, ServiceDependency, UserId
 from serving.problems import documented
-from serving.routes.movie_summary import MovieSummary
+from serving.routes.movie_summary import MovieSummary, summary_of
+from serving.security import WriteAccess
 
 router = APIRouter(prefix="/api/v1/users/{user_id}", tags=["ratings"])
 
@@ -93,7 +94,7 @@ class UserRatings(BaseModel):
     """The ratings from `offset` on."""
 
 
-@router.get("/ratings", summary="What a user has rated", responses=documented(404, 422, 500, 503))
+@router.get("/ratings", summary="What a user has rated", responses=documented(401, 404, 422, 429, 500, 503))
 def ratings(
     service: ServiceDependency,
     user_id: UserId,
@@ -116,7 +117,7 @@ def ratings(
         version=current.version,
         items=[
             RatedMovie(
-                **_summary(release, int(rated.movie_ids[row])),
+                **summary_of(release.movie(int(rated.movie_ids[row]))),
                 rating=round(float(rated.ratings[row]), 4),
                 rated_at=_time(int(rated.timestamps[row])),
             )
@@ -128,7 +129,7 @@ def ratings(
 @router.get(
     "/history",
     summary="What a user has rated, best first",
-    responses=documented(404, 422, 500, 503),
+    responses=documented(401, 404, 422, 429, 500, 503),
     deprecated=True,
 )
 def history(service: ServiceDependency, user_id: UserId, limit: Limit = 10) -> UserRatings:
@@ -140,7 +141,7 @@ def history(service: ServiceDependency, user_id: UserId, limit: Limit = 10) -> U
     "/ratings",
     summary="Rate a movie",
     status_code=201,
-    responses=documented(400, 404, 409, 422, 500, 503, 507),
+    responses=documented(400, 401, 403, 404, 409, 413, 422, 429, 500, 503, 507),
 )
 def rate(
     service: ServiceDependency,
@@ -158,7 +159,7 @@ def rate(
     """
     release = service.release
     _require_known(release, new.movie_id)
-    _require_on_scale(release, new.rating)
+    require_on_scale(release, new.rating, "rating")
     _require_not_ahead(new.timestamp)
     stored, is_new = service.ratings.rate(
         user_id, new.movie_id, new.rating, new.timestamp, idempotency_key or None
@@ -166,7 +167,7 @@ def rate(
     if not is_new:
         response.headers["Idempotency-Replayed"] = "true"
     return AcknowledgedRating(
-        **_summary(release, stored.movie_id),
+        **summary_of(release.movie(stored.movie_id)),
         rating=stored.rating,
         rated_at=_time(stored.timestamp),
         user_id=user_id,
@@ -178,7 +179,7 @@ def rate(
     "/ratings/{movie_id}",
     summary="Remove a rating",
     status_code=204,
-    responses=documented(404, 422, 500, 503, 507),
+    responses=documented(401, 403, 404, 422, 429, 500, 503, 507),
 )
 def remove(service: ServiceDependency, _access: WriteAccess, user_id: UserId, movie_id: MovieId) -> None:
     """Remove a user's rating of a movie, also one that came with the release's data."""
@@ -206,33 +207,33 @@ def _ordered(rated: History, order: Literal["latest", "best"]) -> NDArray[np.int
     return np.lexsort((rated.movie_ids, -rated.timestamps, -rated.ratings))
 
 
-def _summary(release: Release, movie_id: int) -> dict[str, object]:
-    movie = release.movie(movie_id)
-    return {
-        "movie_id": movie_id,
-        "title": movie.title,
-        "release_year": movie.release_year,
-        "genres": list(movie.genres),
-    }
-
-
 def _require_known(release: Release, movie_id: int) -> None:
     if release.movie_position(movie_id) is None:
         raise HTTPException(404, f"Movie {movie_id} is not in release {release.version}.")
 
 
-def _require_on_scale(release: Release, rating: float) -> None:
+def require_on_scale(release: Release, rating: float, *place: str | int) -> None:
+    """Refuse a rating that is not on the scale of a release.
+
+    Args:
+        release: whose scale.
+        rating: of a movie.
+        place: where in the body it was given.
+
+    Raises:
+        RequestValidationError: it is not on the scale.
+    """
     if not release.rating_scale.holds(rating):
-        raise _unfit("rating", rating, release.rating_scale.in_words())
+        raise _unfit(place, rating, release.rating_scale.in_words())
 
 
 def _require_not_ahead(timestamp: int | None) -> None:
     if timestamp is not None and timestamp > time.time() + CLOCK_SKEW_S:
-        raise _unfit("timestamp", timestamp, "Unix seconds that are not in the future")
+        raise _unfit(("timestamp",), timestamp, "Unix seconds that are not in the future")
 
 
-def _unfit(field: str, value: float, allowed: str) -> RequestValidationError:
-    return RequestValidationError([{"loc": ("body", field), "input": value, "msg": allowed}])
+def _unfit(place: tuple[str | int, ...], value: float, allowed: str) -> RequestValidationError:
+    return RequestValidationError([{"loc": ("body", *place), "input": value, "msg": allowed}])
 
 
 def _time(timestamp: int) -> datetime | None:

@@ -1,52 +1,32 @@
 """Movies for a user."""
 
-import time
-from typing import Annotated
+import logging
+from typing import Annotated, Literal
 
-import numpy as np
-from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import Field
+from starlette.concurrency import run_in_threadpool
 
-from recommender.explanations.evidence import find_evidence
-from recommender.explanations.wording import because_popular, because_you_liked
-from recommender.release import Release
-from recommender.retrieval.recommend import Recommended, Strategy
-from serving import events
-from serving.dependencies import Limit, RequestId, Service, ServiceDependency, UserId
+from recommender.current_history import CurrentHistory, current_history
+from recommender.errors import RatingStoreError
+from serving.cache import Question
+from serving.conditional import json_once
+from serving.dependencies import Service, UserId, service_of
 from serving.problems import documented
-from serving.routes.movie_summary import MovieSummary
+from serving.recommendation_answers import answered
+from serving.request_record import RequestRecord
+from serving.routes.recommendation_wishes import RecommendationWishes
+from serving.routes.recommended_movies import RecommendedMovies, described
 
 router = APIRouter(prefix="/api/v1", tags=["recommendations"])
+_LOG = logging.getLogger("marquee.serving")
 
 
-class RecommendedMovie(MovieSummary):
-    """One recommended movie."""
-
-    rank: int = Field(examples=[1])
-    """1 for the best."""
-    score: float = Field(examples=[0.8731])
-    """How well it fits: with `two_stage` the re-ranker's score, with `two_tower` the dot product of user and
-    movie vector, with `popular` how many people rated it. Comparable within one answer only."""
-    predicted_rating: float | None = Field(examples=[4.2])
-    """What the user would give it, in stars; null where that cannot be told."""
-    reason: str | None = Field(default=None, examples=["Because you liked Blade Runner (1982)"])
-    """Why it is recommended, if `explain=true`."""
-
-
-class Recommendations(BaseModel):
-    """Movies for a user, best first."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
+class Recommendations(RecommendedMovies):
+    """Movies for a user."""
 
     user_id: int = Field(examples=[42])
     """Whom they are for."""
-    release: str = Field(examples=["20260314T092653Z-5f0c6f1f"])
-    """The release that answered."""
-    strategy: Strategy = Field(examples=["two_stage"])
-    """How they were found. `two_stage`: recalled by the user's own vector, then ordered anew. `two_tower`: by
-    the vector alone, where the release has no re-ranker. `popular`: nothing is known of the user."""
-    items: list[RecommendedMovie]
-    """The movies; fewer than `limit` where fewer are left. Movies the user has rated never come back."""
 
 
 @router.get(
@@ -54,67 +34,84 @@ class Recommendations(BaseModel):
     summary="Recommend movies to a user",
     response_model=Recommendations,
     response_model_exclude_unset=True,
-    responses=documented(422, 500),
+    responses={304: {"description": "What `If-None-Match` names."}, **documented(401, 422, 429, 500, 503)},
 )
-def recommend(
-    service: ServiceDependency,
-    request_id: RequestId,
-    user_id: UserId,
-    limit: Limit = 10,
-    explain: Annotated[bool, Query(description="Say why for each movie.", examples=[True])] = False,
+async def recommend(
+    request: Request, user_id: UserId, wishes: Annotated[RecommendationWishes, Query()]
 ) -> Response:
-    """Movies the user has not rated, best first; for a user nobody knows, the most popular ones."""
-    started = time.perf_counter()
-    key = f"recommendations:{service.release.version}:{user_id}:{limit}:{explain}"
-    body = service.cache.get(key)
-    cached = body is not None
-    if body is None:
-        answer = _answer(service, user_id, limit, explain=explain)
-        body = answer.model_dump_json(exclude_unset=True).encode()
-        service.cache.put(key, body)
-    else:
-        answer = Recommendations.model_validate_json(body)
-    events.record(
-        events.RecommendationsServed(
-            request_id=request_id,
-            user_id=user_id,
-            release=answer.release,
-            strategy=answer.strategy,
-            movie_ids=[item.movie_id for item in answer.items],
-            milliseconds=round(1000 * (time.perf_counter() - started), 3),
-            cached=cached,
-        )
-    )
-    return Response(body, media_type="application/json")
+    """Movies the user has not rated; for a user nobody knows, the most popular ones.
+
+    A rating that was acknowledged before this was asked counts.
+    """
+
+    async def answer(request: Request) -> Response:
+        return json_once(request, await recommendations_for(service_of(request), user_id, wishes))
+
+    return await service_of(request).repeats.answer(request, answer)
 
 
-def _answer(service: Service, user_id: int, limit: int, *, explain: bool) -> Recommendations:
-    recommended = service.recommender.recommend(user_id, limit)
-    items = []
-    for rank, (movie_id, score, rating) in enumerate(recommended.movies, start=1):
-        movie = service.release.movie(movie_id)
-        items.append(
-            RecommendedMovie(
-                rank=rank,
-                movie_id=movie_id,
-                title=movie.title,
-                release_year=movie.release_year,
-                genres=list(movie.genres),
-                score=score,
-                predicted_rating=None if rating is None else round(rating, 2),
+async def recommendations_for(
+    service: Service,
+    user_id: int,
+    wishes: RecommendationWishes,
+    given_in: Literal["query", "body"] = "query",
+) -> bytes:
+    """`Recommendations` for a user, as JSON.
+
+    Args:
+        service: that of the request.
+        user_id: whom they are for.
+        wishes: what they must be like.
+        given_in: where the wishes were given.
+
+    Raises:
+        RequestValidationError: a genre that no movie of the release has.
+    """
+    record, release = RequestRecord.current(), service.release
+    filter = wishes.filter_of(service.recommender.exact, given_in)
+
+    def compute() -> bytes:
+        current = _current_history(service, user_id)
+        recommender, history = service.recommender, current.history
+        if current.version:
+            found = recommender.recommend_for(
+                history, wishes.limit, user_id, filter=filter, diversity=wishes.diversity, timing=record.stage
             )
+        else:
+            found = recommender.recommend(
+                user_id, wishes.limit, filter=filter, diversity=wishes.diversity, timing=record.stage
+            )
+        if found.exact_instead:
+            record.degrade("index")
+        answer = Recommendations(
+            user_id=user_id,
+            release=release.version,
+            strategy=found.strategy,
+            items=described(release, found, history, explain=wishes.explain),
+            degraded=record.degraded,
         )
-    if explain:
-        for item, reason in zip(items, _reasons(service.release, user_id, recommended), strict=True):
-            item.reason = reason
-    return Recommendations(
-        user_id=user_id, release=service.release.version, strategy=recommended.strategy, items=items
-    )
+        return answer.model_dump_json(exclude_unset=True).encode()
+
+    key = None
+    if wishes.use_cache:
+        try:
+            version = await run_in_threadpool(service.ratings.version, user_id)
+        except RatingStoreError as error:
+            _without_ratings(error)
+        else:
+            question = Question("recommendations", user_id=user_id, **wishes.model_dump(mode="json"))
+            key = question.key(release.version, version)
+    return await answered(service, user_id, key, compute)
 
 
-def _reasons(release: Release, user_id: int, recommended: Recommended) -> list[str]:
-    movie_ids = [movie.movie_id for movie in recommended.movies]
-    if recommended.strategy == "popular":
-        return [because_popular(release.movie(movie_id)) for movie_id in movie_ids]
-    evidence = find_evidence(release, user_id, np.asarray(movie_ids, dtype=np.int64))
-    return [because_you_liked([release.movie(movie_id) for movie_id in liked]) for liked in evidence]
+def _current_history(service: Service, user_id: int) -> CurrentHistory:
+    try:
+        return current_history(service.release, service.ratings, user_id)
+    except RatingStoreError as error:
+        _without_ratings(error)
+        return CurrentHistory(service.release.history_of(user_id), version=0)
+
+
+def _without_ratings(error: RatingStoreError) -> None:
+    _LOG.warning("%s Recommending by the release's ratings alone.", error)
+    RequestRecord.current().degrade("ratings")

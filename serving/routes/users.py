@@ -41,7 +41,7 @@ class Users(BaseModel):
     """Those from `offset` on."""
 
 
-@router.get("", summary="Find users", responses=documented(422, 500))
+@router.get("", summary="Find users", responses=documented(401, 422, 429, 500))
 def find_users(
     service: ServiceDependency,
     query: Annotated[

