@@ -39,7 +39,7 @@ class BatchRecommendations(BaseModel):
     summary="Recommend movies to many users",
     response_model=BatchRecommendations,
     response_model_exclude_unset=True,
-    responses=documented(401, 413, 422, 429, 500, 503),
+    responses=documented(400, 401, 413, 422, 429, 500, 503),
 )
 async def recommend_to_many(
     service: ServiceDependency,

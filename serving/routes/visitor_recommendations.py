@@ -52,7 +52,7 @@ class VisitorRecommendations(RecommendedMovies):
     summary="Recommend movies by ratings",
     response_model=VisitorRecommendations,
     response_model_exclude_unset=True,
-    responses=documented(401, 413, 422, 429, 500, 503),
+    responses=documented(400, 401, 413, 422, 429, 500, 503),
 )
 async def recommend_to_visitor(
     service: ServiceDependency,
