@@ -13,6 +13,8 @@ def test_searches_after_the_data_steps_and_leaves_the_best_for_the_trainer(ratin
         f"example_gen.path={ratings_folder}",
         "trainer.model.dimension=8",
         "trainer.batch_size=64",
+        "trainer.epochs=1",
+        "trainer.learning_rate=0.0000001",
         "tuner.algorithm=random",
         "tuner.epochs=1",
         "tuner.space={learning_rate: [0.0000001, 0.03]}",
