@@ -47,9 +47,13 @@ class TitleSearch:
     def __init__(self, titles: Iterable[str], rating_counts: NDArray[np.int64]) -> None:
         places: dict[str, list[int]] = {}
         lengths = []
+        self._joined: list[str] = []
         for row, title in enumerate(titles):
             words = dict.fromkeys(_words(title))
             lengths.append(sum(len(word) for word in words if not word.isdigit()))
+            self._joined.append(
+                "".join(word for word in _words(title, joined_only=True) if not _is_year(word))
+            )
             for word in words:
                 places.setdefault(word, []).append(row)
         self._n_titles = len(lengths)
@@ -98,10 +102,22 @@ class TitleSearch:
             weights += weight
         total /= weights
         found = np.flatnonzero(total >= _FOUND)
+        if not len(found):
+            # Spaces may be missing, or be where there are none.
+            total = self._of_joined("".join(words))
+            found = np.flatnonzero(total)
         asked = sum(len(word) for word in words)
         scores = total[found] + self._bonus[found]
         scores += _LENGTH_WEIGHT * np.minimum(asked / self._lengths[found], 1)
         return found[np.argsort(-scores, kind="stable")]
+
+    def _of_joined(self, query: str) -> NDArray[np.float32]:
+        """How like each title is to a query where neither has spaces, float32 [titles], 0 below `_FOUND`."""
+        alike = process.cdist(
+            [query], self._joined, scorer=OSA.normalized_similarity, score_cutoff=_FOUND, dtype=np.float32
+        )
+        likeness: NDArray[np.float32] = alike[0]
+        return likeness
 
     def _of_titles(self, likeness: NDArray[np.float32]) -> NDArray[np.float32]:
         """The largest likeness among each title's words, float32 [titles]."""
@@ -113,6 +129,10 @@ class TitleSearch:
         best = np.zeros(self._n_titles, np.float32)
         best[self._rows[begins + np.arange(len(begins))]] = np.repeat(likeness[words], counts)
         return best
+
+
+def _is_year(word: str) -> bool:
+    return len(word) == 4 and word.isdigit()
 
 
 def _words(text: str, *, joined_only: bool = False) -> Iterator[str]:

@@ -38,13 +38,14 @@ def first(query: str) -> str | None:
 @pytest.mark.parametrize(
     ("query", "title"),
     [
+        ("toystory", "Toy Story (1995)"),
+        ("lord ofwar", "Lord of War (2005)"),
         ("The Matrix", "Matrix, The (1999)"),
         ("Matrix, The", "Matrix, The (1999)"),
         ("the matirx", "Matrix, The (1999)"),
         ("matr", "Matrix, The (1999)"),
         ("matrix 2003", "Matrix Reloaded, The (2003)"),
         ("relaoded matrix", "Matrix Reloaded, The (2003)"),
-        ("toystory", None),
         ("toy story", "Toy Story (1995)"),
         ("toy story 2", "Toy Story 2 (1999)"),
         ("spiderman", "Spider-Man (2002)"),
