@@ -9,8 +9,8 @@ they are not there; MovieLens 1M is read from `--ml-1m`, and `time_to_ials` is l
   by that of the TensorFlow Recommenders tutorials: rows of text ids, shuffled one by one, each looked up in a
   vocabulary. `input_over_tutorial` is the same without a model.
 - `time_to_ials`: our seconds until the validation NDCG@10 of `implicit`'s iALS, over the seconds of its fit.
-- `scaling`: one epoch of the default towers, in a process of its own; `peak_gb` is the most memory that it
-  had resident.
+- `scaling`: one epoch of the towers of `ml-25m.yaml`, in a process of its own; `seconds` has validation and
+  what is computed beside the learned vectors, too, and `peak_gb` is the most memory that was resident.
 """
 
 import json
@@ -49,7 +49,6 @@ def main(
     sizes: Annotated[str, typer.Option(help="Synthetic ratings of each epoch, with commas.")] = (
         f"1000000,5000000,{ML_25M_ROWS}"
     ),
-    users_a_step: Annotated[int, typer.Option(help="Batch size of these epochs.", min=1)] = 1024,
     data: Annotated[Path, typer.Option(help="Synthetic ratings are kept here.")] = Path("var/benchmarks"),
     ml_1m: Annotated[Path, typer.Option(help="ml-1m.zip.")] = Path("../shared/data/ml-1m.zip"),
 ) -> None:
@@ -70,10 +69,9 @@ def main(
         result["time_to_ials"] = to_ials
         result["ratios"]["time_to_ials"] = to_ials["seconds"] / to_ials["ials_seconds"]
     result["scaling"] = [
-        {"ratings": size, **_in_a_process(_epoch, folder, users_a_step)}
-        for size, folder in zip(rows, folders, strict=True)
+        {"ratings": size, **_in_a_process(_epoch, folder)} for size, folder in zip(rows, folders, strict=True)
     ]
-    arguments = f"--sizes {sizes} --users-a-step {users_a_step}"
+    arguments = f"--sizes {sizes}"
     json.dump(result | circumstances("training", arguments), sys.stdout, indent=2)
     sys.stdout.write("\n")
 
@@ -234,15 +232,15 @@ def _time_to_ials(folder: Path) -> dict[str, float]:
     return {"seconds": until.seconds, "ials_seconds": ials_seconds, "ndcg@10": goal}
 
 
-def _epoch(folder: Path, users_a_step: int) -> dict[str, float]:
+def _epoch(folder: Path) -> dict[str, float]:
     import tensorflow as tf
 
-    from recommender.training.configuration import TrainerConfig
+    from pipelines.config import read_config
     from recommender.training.fit_retrieval import fit_retrieval
 
     examples = TransformedExamples(folder)
     train, validation = (examples.interactions(part).known() for part in ("train", "validation"))
-    config = TrainerConfig(epochs=1, batch_size=users_a_step)
+    config = read_config(Path("ml-25m")).trainer.model_copy(update={"epochs": 1})
 
     class Clock(tf.keras.callbacks.Callback):
         epoch = 0.0
