@@ -22,21 +22,23 @@ from recommender.release import Release
 from recommender.retrieval.edge_index import EdgeMovieIndex
 from recommender.retrieval.movie_index import MovieIndex
 from recommender.retrieval.qdrant_index import connect
-from serving import logs, problems
-from serving.answers import Answers
-from serving.callers import Callers
+from serving import problems
+from serving.access.callers import Callers
+from serving.access.headers import REQUEST_ID, ResponseHeaders
+from serving.access.rate_limits import MemoryRateLimits, RateLimits, RedisRateLimits, SteadyRateLimits
+from serving.access.request_limits import RequestLimits
+from serving.access.security import KEY_HEADER, Access
+from serving.caching.answers import Answers
+from serving.caching.memory_cache import MemoryCache
+from serving.caching.redis_cache import RedisCache
+from serving.caching.repeats import RepeatedRequests, Repeats
 from serving.dependencies import Service
-from serving.headers import REQUEST_ID, ResponseHeaders
-from serving.loaded_release import LoadedRelease, OpenIndex
-from serving.memory_cache import MemoryCache
-from serving.metrics import Metrics
-from serving.observation import Observation
-from serving.rate_limits import MemoryRateLimits, RateLimits, RedisRateLimits, SteadyRateLimits
-from serving.redis_cache import RedisCache
+from serving.records import logs
+from serving.records.metrics import Metrics
+from serving.records.observation import Observation
 from serving.redis_link import RedisLink
-from serving.release_switch import ReleaseSwitch
-from serving.repeats import RepeatedRequests, Repeats
-from serving.request_limits import RequestLimits
+from serving.releases.loaded_release import LoadedRelease, OpenIndex
+from serving.releases.release_switch import ReleaseSwitch
 from serving.routes import (
     batch_recommendations,
     health,
@@ -48,7 +50,6 @@ from serving.routes import (
     users,
     visitor_recommendations,
 )
-from serving.security import KEY_HEADER, Access
 from serving.server_index import ServerIndex
 from serving.settings import Settings
 from serving.workers import announce, run_workers, server_config, start_app

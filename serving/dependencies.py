@@ -10,11 +10,11 @@ from recommender.data.rating_store import LARGEST_ID, RatingStore
 from recommender.release import Release
 from recommender.retrieval.movie_index import MovieIndex
 from recommender.retrieval.recommend import Recommender
-from serving.answers import Answers
-from serving.loaded_release import LoadedRelease
-from serving.metrics import Metrics
+from serving.caching.answers import Answers
+from serving.caching.repeats import Repeats
+from serving.records.metrics import Metrics
 from serving.redis_link import RedisLink
-from serving.repeats import Repeats
+from serving.releases.loaded_release import LoadedRelease
 
 
 @dataclass(frozen=True, slots=True)

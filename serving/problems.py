@@ -14,7 +14,7 @@ from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 
 from recommender.errors import RatingConflictError, RatingStoreError, StoreFullError
-from serving.headers import REQUEST_ID
+from serving.access.headers import REQUEST_ID
 
 MEDIA_TYPE = "application/problem+json"
 _SCHEMAS = "#/components/schemas/"

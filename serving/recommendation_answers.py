@@ -7,10 +7,10 @@ from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
 from recommender.retrieval.recommend import Strategy
-from serving import events
-from serving.answers import Answer
+from serving.caching.answers import Answer
 from serving.dependencies import Service
-from serving.request_record import RequestRecord
+from serving.records import events
+from serving.records.request_record import RequestRecord
 
 
 class _ServedMovie(BaseModel):

@@ -12,7 +12,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from recommender.errors import ConfigurationError
-from serving.cache import CacheUnavailableError
+from serving.caching.cache import CacheUnavailableError
 
 _LOG = logging.getLogger("marquee.redis")
 _CONNECTIONS = 64

@@ -15,8 +15,8 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from recommender.errors import MarqueeError
-from serving import logs
-from serving.metrics import SHARED_FOLDER
+from serving.records import logs
+from serving.records.metrics import SHARED_FOLDER
 from serving.settings import Settings
 
 _LOG = logging.getLogger("marquee.serving")

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from recommender.data.rating_scale import RatingScale
 from serving.dependencies import Service, ServiceDependency
-from serving.request_record import Part
+from serving.records.request_record import Part
 from serving.routes.release_summary import ReleaseSummary, release_fields
 from serving.server_index import ServerIndex
 

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from recommender.release import Release
-from serving.conditional import of_release
+from serving.caching.conditional import of_release
 from serving.dependencies import Limit, MovieId, Service, ServiceDependency
 from serving.problems import documented
-from serving.request_record import Part, RequestRecord
+from serving.records.request_record import Part, RequestRecord
 from serving.routes.filter_wishes import FilterWishes
 from serving.routes.movie_summary import MovieDetails, details_of
 

@@ -13,10 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from recommender.current_history import CurrentHistory, current_history
 from recommender.data.rating_store import LARGEST_ID, LARGEST_RATING, LATEST_TIMESTAMP
 from recommender.release import History, Release
+from serving.access.security import WriteAccess
 from serving.dependencies import Limit, MovieId, Offset, Service, ServiceDependency, UserId
 from serving.problems import documented
 from serving.routes.movie_summary import MovieSummary, summary_of
-from serving.security import WriteAccess
 
 router = APIRouter(prefix="/api/v1/users/{user_id}", tags=["ratings"])
 

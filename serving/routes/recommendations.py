@@ -9,12 +9,12 @@ from starlette.concurrency import run_in_threadpool
 
 from recommender.current_history import CurrentHistory, current_history
 from recommender.errors import RatingStoreError
-from serving.cache import Question
-from serving.conditional import json_once
+from serving.caching.cache import Question
+from serving.caching.conditional import json_once
 from serving.dependencies import Service, UserId, service_of
 from serving.problems import documented
 from serving.recommendation_answers import answered
-from serving.request_record import RequestRecord
+from serving.records.request_record import RequestRecord
 from serving.routes.recommendation_wishes import RecommendationWishes
 from serving.routes.recommended_movies import RecommendedMovies, described
 

@@ -9,7 +9,7 @@ from recommender.explanations.evidence import find_evidence
 from recommender.explanations.wording import because_popular, because_you_liked
 from recommender.release import History, Release
 from recommender.retrieval.recommend import Recommended, Strategy
-from serving.request_record import Part
+from serving.records.request_record import Part
 from serving.routes.movie_summary import MovieSummary, summary_of
 
 

@@ -11,11 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from recommender.errors import MarqueeError, ReleaseError
 from recommender.release import Manifest, list_releases, live_version, read_manifest
+from serving.access.security import AdminAccess
 from serving.dependencies import Limit, Offset, Service, ServiceDependency
 from serving.problems import documented
-from serving.release_switch import ReleaseSwitch
+from serving.releases.release_switch import ReleaseSwitch
 from serving.routes.release_summary import ReleaseSummary, release_fields
-from serving.security import AdminAccess
 
 router = APIRouter(prefix="/api/v1/releases", tags=["releases"])
 _LOG = logging.getLogger("marquee.serving")

@@ -8,11 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from recommender.data.rating_store import LARGEST_ID, LARGEST_RATING
 from recommender.release import History
-from serving.cache import Question
+from serving.caching.cache import Question
 from serving.dependencies import ServiceDependency
 from serving.problems import documented
 from serving.recommendation_answers import answered
-from serving.request_record import RequestRecord
+from serving.records.request_record import RequestRecord
 from serving.routes.ratings import require_on_scale
 from serving.routes.recommendation_wishes import RecommendationRequest
 from serving.routes.recommended_movies import RecommendedMovies, described

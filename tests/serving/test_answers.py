@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from serving.answers import Answer, Answers
-from serving.memory_cache import MemoryCache
-from serving.request_record import RequestRecord
+from serving.caching.answers import Answer, Answers
+from serving.caching.memory_cache import MemoryCache
+from serving.records.request_record import RequestRecord
 
 
 async def ask(answers: Answers, key: str, compute: Callable[[], bytes]) -> tuple[Answer[int], RequestRecord]:

@@ -5,7 +5,7 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.memory_cache import MemoryCache
+from serving.caching.memory_cache import MemoryCache
 
 
 class Clock:

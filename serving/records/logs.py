@@ -6,8 +6,8 @@ import sys
 from datetime import UTC, datetime
 from typing import Literal
 
-from serving import events
-from serving.request_record import RequestRecord
+from serving.records import events
+from serving.records.request_record import RequestRecord
 
 LogFormat = Literal["text", "json"]
 

@@ -4,9 +4,9 @@ import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving import events
-from serving.metrics import Metrics
-from serving.request_record import RequestRecord
+from serving.records import events
+from serving.records.metrics import Metrics
+from serving.records.request_record import RequestRecord
 
 
 class Observation:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from redis.asyncio import Redis
 
-from serving.cache import CacheUnavailableError
+from serving.caching.cache import CacheUnavailableError
 from serving.redis_link import RedisLink
 
 _MINUTE = 60.0

@@ -5,7 +5,7 @@ import logging
 from pydantic import BaseModel, ConfigDict
 
 from recommender.retrieval.recommend import Strategy
-from serving.request_record import Lookup, Part, Stage
+from serving.records.request_record import Lookup, Part, Stage
 
 LOGGER = logging.getLogger("marquee.events")
 """Where events go; each message is one JSON object."""

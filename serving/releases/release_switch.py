@@ -11,7 +11,7 @@ from starlette.datastructures import State
 
 from recommender.errors import MarqueeError
 from recommender.release import live_version, promote
-from serving.loaded_release import LoadedRelease, OpenIndex
+from serving.releases.loaded_release import LoadedRelease, OpenIndex
 
 _LOG = logging.getLogger("marquee.serving")
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from fastapi import Request, Response
 from pydantic import BaseModel
 
-from serving.request_record import RequestRecord
+from serving.records.request_record import RequestRecord
 
 # Goes up when the shape of what is answered from a release alone changes.
 _FORMAT = 1
