@@ -136,8 +136,8 @@ def _throughput(folder: Path) -> dict[str, float]:
         figures[f"input_{name}"] = _rate(iter(make()), tuple)
         model = TwoTowerModel(towers, examples, counts)
         model.compile(optimizer=tf.keras.optimizers.Adagrad(0.1))
-        step = tf.function(model.train_step)
-        figures[name] = _rate(iter(make()), lambda batch, step=step: step(_without_history(batch)))
+        step: Any = tf.function(lambda batch, model=model: model.train_step(_without_history(batch)))
+        figures[name] = _rate(iter(make()), step)
     return figures
 
 

@@ -49,7 +49,23 @@ class Reconstruction(tf.keras.layers.Layer, tfrs.tasks.Task):
             weights_squared = tf.cast(positives.row_lengths(), tf.float32)
         else:
             weights_squared = tf.reduce_sum(tf.square(weights), axis=-1)
-        gram = tf.linalg.matmul(movie_vectors, movie_vectors, transpose_a=True)
-        scores_squared = tf.reduce_sum(tf.linalg.matmul(user_vectors, gram) * user_vectors, axis=-1)
+        scores_squared = _scores_squared(user_vectors, movie_vectors)
         lengths_squared = tf.maximum(scores_squared * weights_squared, 1e-12)
         return tf.reduce_mean(2.0 - 2.0 * product * tf.math.rsqrt(lengths_squared))
+
+
+def _scores_squared(user_vectors: tf.Tensor, movie_vectors: tf.Tensor) -> tf.Tensor:
+    """The sum of the squares of each user's scores, float32 [batch]."""
+
+    def of_scores() -> tf.Tensor:
+        scores = tf.linalg.matmul(user_vectors, movie_vectors, transpose_b=True)
+        return tf.reduce_sum(tf.square(scores), axis=-1)
+
+    def of_products_of_movies() -> tf.Tensor:
+        products = tf.linalg.matmul(movie_vectors, movie_vectors, transpose_a=True)
+        return tf.reduce_sum(tf.linalg.matmul(user_vectors, products) * user_vectors, axis=-1)
+
+    # The first takes batch x dimension multiplications a movie, the second dimension x dimension, and never
+    # the memory of batch x movies scores.
+    batch, dimension = tf.shape(user_vectors)[0], user_vectors.shape[-1]
+    return tf.cond(batch < dimension, of_scores, of_products_of_movies)
