@@ -16,7 +16,7 @@ import logging
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -89,7 +89,7 @@ def main(
             "build_seconds": build_seconds,
             "open_seconds": open_seconds,
             "search_candidates": report.search_candidates,
-            **_measured(edge, exact, ids, vectors, queries, generator),
+            **measured(edge, exact, vectors, queries, _seen(vectors, queries, ids, generator), FILTERS),
         }
         edge.close()
     given = {"--movies": (movies, ML_25M_MOVIES), "--searches": (searches, 1000)}
@@ -98,15 +98,24 @@ def main(
     sys.stdout.write("\n")
 
 
-def _measured(
+def measured(
     edge: EdgeMovieIndex,
     exact: ExactMovieIndex,
-    ids: npt.NDArray[np.int64],
     vectors: Vectors,
     queries: Vectors,
-    generator: np.random.Generator,
+    seen: list[list[int]],
+    filters: Mapping[str, MovieFilter],
 ) -> dict[str, Any]:
-    seen = _seen(vectors, queries, ids, generator)
+    """Times and recall of every kind of search.
+
+    Args:
+        edge: The index.
+        exact: The same movies.
+        vectors: Theirs, float32 [movies, dimension].
+        queries: What is searched for, float32 [searches, dimension].
+        seen: For each search the movie ids that are left out where movies were seen.
+        filters: By name; one is `genre`.
+    """
     kinds: dict[str, Callable[[int], list[ScoredMovie]]] = {
         "hnsw": lambda row: edge.search(queries[row], LIMIT),
         "exact": lambda row: edge.search(queries[row], LIMIT, exact=True),
@@ -114,10 +123,10 @@ def _measured(
         "exact_index": lambda row: exact.search(queries[row], LIMIT),
         "exact_index_seen_1000": lambda row: exact.search(queries[row], LIMIT, exclude=seen[row]),
     }
-    for name, wanted in FILTERS.items():
+    for name, wanted in filters.items():
         kinds[f"filter.{name}"] = lambda row, wanted=wanted: edge.search(queries[row], LIMIT, filter=wanted)  # type: ignore[misc]
     kinds["filter.genre_and_seen_1000"] = lambda row: edge.search(
-        queries[row], LIMIT, exclude=seen[row], filter=FILTERS["genre"]
+        queries[row], LIMIT, exclude=seen[row], filter=filters["genre"]
     )
     took: dict[str, list[float]] = {name: [] for name in ("numpy", *kinds)}
     found: dict[str, list[list[ScoredMovie]]] = {name: [] for name in kinds}
@@ -137,8 +146,8 @@ def _measured(
     batches = {name: _batch_ms(index, queries) for name, index in (("hnsw", edge), ("exact_index", exact))}
 
     milliseconds = {name: _percentiles(times) for name, times in took.items()}
-    wanted_of = {f"filter.{name}": wanted for name, wanted in FILTERS.items()}
-    wanted_of["filter.genre_and_seen_1000"] = FILTERS["genre"]
+    wanted_of = {f"filter.{name}": wanted for name, wanted in filters.items()}
+    wanted_of["filter.genre_and_seen_1000"] = filters["genre"]
     recall = {
         name: _recall(
             answers,
