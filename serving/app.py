@@ -32,6 +32,7 @@ from serving.caching.answers import Answers
 from serving.caching.memory_cache import MemoryCache
 from serving.caching.redis_cache import RedisCache
 from serving.caching.repeats import RepeatedRequests, Repeats
+from serving.computing import Computing
 from serving.dependencies import Service
 from serving.records import logs
 from serving.records.metrics import Metrics
@@ -221,14 +222,17 @@ def _load(settings: Settings, open_index: OpenIndex) -> Service:
         )
     counts_of = Metrics()
     counts_of.serve_release(release.version)
+    computing = Computing(waits=settings.qdrant_url is not None or store.is_on_server)
     return Service(
         loaded=loaded,
         ratings=store,
         answers=Answers(
             MemoryCache(settings.cache_entries, settings.cache_seconds)
             if redis is None
-            else RedisCache(redis, settings.cache_seconds)
+            else RedisCache(redis, settings.cache_seconds),
+            computing,
         ),
+        computing=computing,
         repeats=Repeats(),
         metrics=counts_of,
         redis=redis,

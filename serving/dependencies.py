@@ -12,6 +12,7 @@ from recommender.retrieval.movie_index import MovieIndex
 from recommender.retrieval.recommend import Recommender
 from serving.caching.answers import Answers
 from serving.caching.repeats import Repeats
+from serving.computing import Computing
 from serving.records.metrics import Metrics
 from serving.redis_link import RedisLink
 from serving.releases.loaded_release import LoadedRelease
@@ -24,6 +25,7 @@ class Service:
     loaded: LoadedRelease
     ratings: RatingStore
     answers: Answers
+    computing: Computing
     repeats: Repeats
     metrics: Metrics
     redis: RedisLink | None

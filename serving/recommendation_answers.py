@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 
 from pydantic import BaseModel
-from starlette.concurrency import run_in_threadpool
 
 from recommender.retrieval.recommend import Strategy
 from serving.caching.answers import Answer
@@ -34,12 +33,12 @@ async def answered(
         service: that of the request.
         user_id: whom they are for, if that is known.
         key: what the answer is remembered under; None to neither look for it nor remember it.
-        compute: makes it, in a thread.
+        compute: makes it.
     """
     started = time.perf_counter()
     record = RequestRecord.current()
     if key is None:
-        body = await run_in_threadpool(compute)
+        body = await service.computing(compute)
         answer = Answer(body, _Served.model_validate_json(body), remembered=False)
     else:
         answer = await service.answers.get(key, compute, _Served.model_validate_json)

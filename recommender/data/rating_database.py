@@ -161,10 +161,11 @@ def told_of(engine: Engine) -> Iterator[None]:
     name = name_of(engine)
     try:
         yield
-    except DBAPIError as error:
-        reason = str(error.orig).partition("\n")[0][:_LONGEST_REASON]
-        code = getattr(error.orig, "sqlite_errorname", "")
-        if code in _CANNOT_BE_WRITTEN or getattr(error.orig, "sqlstate", None) == _DISK_FULL:
+    except (DBAPIError, sqlite3.Error) as error:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        reason = str(cause).partition("\n")[0][:_LONGEST_REASON]
+        code = getattr(cause, "sqlite_errorname", "")
+        if code in _CANNOT_BE_WRITTEN or getattr(cause, "sqlstate", None) == _DISK_FULL:
             raise StoreFullError(
                 f"{name}: nothing more can be written ({reason}). Make room on its disk; nothing was changed."
             ) from error
@@ -176,6 +177,18 @@ def told_of(engine: Engine) -> Iterator[None]:
         ) from error
     except PoolTimeoutError as error:
         raise busy(engine) from error
+
+
+def reader_of(engine: Engine) -> sqlite3.Connection | None:
+    """A connection for reading, which any thread may use in its turn; None where a server has the ratings.
+
+    It sees whatever is on disk when a statement begins.
+    """
+    if engine.dialect.name != "sqlite":
+        return None
+    connection = sqlite3.connect(name_of(engine), WAIT_S, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA query_only = ON")
+    return connection
 
 
 def busy(engine: Engine) -> RatingStoreError:

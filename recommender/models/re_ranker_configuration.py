@@ -23,6 +23,8 @@ class ReRankerConfig(Configuration):
         NeighboursConfig(piece_length=None, by_rating=True, regularization=250.0),
     )
     """Each gives the candidates evidence from the movies that the user has rated."""
+    users: int = Field(default=20_000, ge=2)
+    """Most users whose candidates are learned from: what they take in memory does not grow beyond these."""
     hidden: int = Field(default=16, ge=0)
     """Width of the network that corrects the weighted sum of the features; 0 leaves it out."""
     epochs: int = Field(default=20, ge=1)

@@ -126,13 +126,15 @@ class CandidateFeatures:
         taste = np.diff(np.vstack([np.zeros(summed.shape[1]), summed])[history.row_splits], axis=0)
         taste /= np.maximum(np.linalg.norm(taste, axis=1, keepdims=True), _NOTHING)
         above_mean = (history.rating - mean_rating[user]).astype(np.float32)
+        evidence = [neighbours.evidence(history, candidates) for neighbours in self.neighbours[1:]]
+        first = self.neighbours[0]
+        first_evidence, liked_evidence = first.evidence_of_each(
+            history, candidates, np.stack([first.counts(history), above_mean], axis=1)
+        )
         features = {
             RETRIEVAL_SCORE: retrieval_score,
-            **{
-                f"evidence_{number}": neighbours.evidence(history, candidates)
-                for number, neighbours in enumerate(self.neighbours)
-            },
-            "liked_evidence": self.neighbours[0].evidence(history, candidates, above_mean),
+            **{f"evidence_{number}": values for number, values in enumerate([first_evidence, *evidence])},
+            "liked_evidence": liked_evidence,
             "popularity": self.popularity[candidates],
             "mean_rating": self.mean_rating[candidates],
             "year_distance": np.abs(self.release_year[candidates] - mean_year[:, np.newaxis]),

@@ -64,6 +64,10 @@ class Neighbours:
         """Movies, with or without neighbours."""
         return len(self.row_splits) - 1
 
+    def counts(self, history: History) -> npt.NDArray[np.float32]:
+        """What each rating counts if nothing else is said: its stars by `by_rating`, else 1."""
+        return _counts(history, self.by_rating)
+
     @cached_property
     def _matrix(self) -> Any:
         return sparse.csr_array(
@@ -86,32 +90,63 @@ class Neighbours:
         Returns:
             float32 [users, candidates]; 0 in an empty place.
         """
-        counts = _counts(history, self.by_rating) if value is None else value
+        values = self.counts(history) if value is None else value
+        evidence: npt.NDArray[np.float32] = self.evidence_of_each(history, candidates, values[:, np.newaxis])[
+            0
+        ]
+        return evidence
+
+    def evidence_of_each(
+        self,
+        history: History,
+        candidates: npt.NDArray[np.int64],
+        values: npt.NDArray[np.float32],
+    ) -> npt.NDArray[np.float32]:
+        """The same for ratings that count in several ways, for little more than one way costs.
+
+        Args:
+            history: What each user has rated, one row a user.
+            candidates: int64 [users, candidates], movie positions; -1 for an empty place.
+            values: float32 [ratings, ways], what each rating counts.
+
+        Returns:
+            float32 [ways, users, candidates]; 0 in an empty place.
+        """
+        places = np.maximum(candidates, 0)
         if history.n_users == 1:
-            # While somebody waits: a sparse product takes longer to set up than to compute.
-            evidence = self._of_one_user(history.movie_index, counts)[np.maximum(candidates, 0)]
-            evidence[candidates < 0] = 0.0
-            return evidence
-        rated = _matrix_of(history, self.n_movies, counts)
-        evidence = np.empty(candidates.shape, np.float32)
+            # While somebody waits: a product of all neighbours takes longer to set up than to compute.
+            every = self._of_one_user(history.movie_index, values)
+            evidence = every[places].transpose(2, 0, 1)
+        else:
+            evidence = np.stack([self._of_users(history, places, value) for value in values.T])
+        evidence[:, candidates < 0] = 0.0
+        return evidence
+
+    def _of_users(
+        self, history: History, places: npt.NDArray[np.int64], value: npt.NDArray[np.float32]
+    ) -> npt.NDArray[np.float32]:
+        rated = _matrix_of(history, self.n_movies, value)
+        evidence = np.empty(places.shape, np.float32)
         block = max(1, _BLOCK_ELEMENTS // self.n_movies)
         for start in range(0, history.n_users, block):
             stop = min(start + block, history.n_users)
             every = (rated[start:stop] @ self._matrix).toarray()
-            evidence[start:stop] = np.take_along_axis(every, np.maximum(candidates[start:stop], 0), axis=1)
-        evidence[candidates < 0] = 0.0
+            evidence[start:stop] = np.take_along_axis(every, places[start:stop], axis=1)
         return evidence
 
     def _of_one_user(
-        self, movie_index: npt.NDArray[np.int32], value: npt.NDArray[np.float32]
+        self, movie_index: npt.NDArray[np.int32], values: npt.NDArray[np.float32]
     ) -> npt.NDArray[np.float32]:
+        """For each movie of the catalogue, float32 [movies, ways]."""
         begins, ends = self.row_splits[movie_index], self.row_splits[movie_index + 1]
-        # Few and small arrays in between: fresh memory costs more than what is computed in it.
+        # The rows are copied one by one, which takes less than to look up each of their elements.
         rows = [slice(begin, end) for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)]
         neighbours = np.concatenate([self.movie_index[:0], *(self.movie_index[row] for row in rows)])
-        weighted = np.concatenate([self.weight[:0], *(self.weight[row] for row in rows)])
-        weighted *= np.repeat(value, ends - begins)
-        return np.bincount(neighbours, weighted, self.n_movies).astype(np.float32)
+        weights = np.concatenate([self.weight[:0], *(self.weight[row] for row in rows)])
+        splits = np.append(0, np.cumsum(ends - begins)).astype(np.int32)
+        shape = (self.n_movies, len(movie_index))
+        evidence: npt.NDArray[np.float32] = sparse.csc_array((weights, neighbours, splits), shape) @ values
+        return evidence
 
     def save(self, folder: Path) -> None:
         """Write the arrays as they are, each as a file in NumPy's npy format.

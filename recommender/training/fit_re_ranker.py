@@ -88,7 +88,7 @@ def fit_re_ranker(
     began = time.perf_counter()
     seen, relevant = History.of(train, examples.n_users), History.of(validation, examples.n_users)
     features = CandidateFeatures.fit(seen, examples, config)
-    lists = _lists(features, retrieval, seen, relevant, examples.n_movies, config.candidates)
+    lists = _lists(features, retrieval, seen, relevant, examples.n_movies, config, seed)
 
     useful = np.flatnonzero(lists.relevant.any(axis=1))
     np.random.default_rng(seed).shuffle(useful)
@@ -149,23 +149,29 @@ def _lists(
     seen: History,
     relevant: History,
     n_movies: int,
-    candidates: int,
+    config: ReRankerConfig,
+    seed: int,
 ) -> _Lists:
+    at_once = min(USERS_AT_ONCE, config.users)
+    starts = np.arange(0, seen.n_users, at_once)
+    if seen.n_users > config.users:
+        starts = np.sort(np.random.default_rng(seed).permutation(starts)[: config.users // at_once])
     blocks: list[Features] = []
-    labels = []
-    for start in range(0, seen.n_users, USERS_AT_ONCE):
-        stop = min(start + USERS_AT_ONCE, seen.n_users)
-        best, best_scores = recall(retrieval, seen, n_movies, candidates, start, stop)
+    labels, n_relevant = [], []
+    for start in starts.tolist():
+        stop = min(start + at_once, seen.n_users)
+        best, best_scores = recall(retrieval, seen, n_movies, config.candidates, start, stop)
         blocks.append(features.of(seen.rows(start, stop), best, best_scores))
         rows = relevant.rows(start, stop)
         is_relevant = np.zeros((stop - start, n_movies + 1), np.float32)
         is_relevant[rows.user_of_each(), rows.movie_index] = 1.0
         # An empty place, -1, looks at the extra last column, which stays 0.
         labels.append(np.take_along_axis(is_relevant, best, axis=1))
+        n_relevant.append(rows.lengths)
     return _Lists(
         {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]},
         np.concatenate(labels),
-        relevant.lengths,
+        np.concatenate(n_relevant),
     )
 
 

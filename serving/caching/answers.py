@@ -6,9 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from starlette.concurrency import run_in_threadpool
-
 from serving.caching.cache import Cache, CacheUnavailableError
+from serving.computing import Computing
 from serving.records.request_record import Part, RequestRecord
 
 _LOG = logging.getLogger("marquee.cache")
@@ -38,10 +37,12 @@ class Answers:
 
     Args:
         cache: where answers are remembered.
+        computing: computes the others.
     """
 
-    def __init__(self, cache: Cache) -> None:
+    def __init__(self, cache: Cache, computing: Computing) -> None:
         self._cache = cache
+        self._computing = computing
         self._flights: dict[str, asyncio.Future[tuple[bytes, list[Part]]]] = {}
 
     async def get(
@@ -54,7 +55,7 @@ class Answers:
 
         Args:
             key: see `Question.key`.
-            compute: makes the response, in a thread; puts `RequestRecord.current().degraded` into it.
+            compute: makes the response; puts `RequestRecord.current().degraded` into it.
             read: gets what the caller needs from a response; a ValueError says that what was remembered is no
                 such response, which then counts as forgotten.
         """
@@ -117,7 +118,7 @@ class Answers:
                 record.lookup = "hit"
                 return Answer(body, content, remembered=True)
 
-        body = await run_in_threadpool(compute)
+        body = await self._computing(compute)
         if not record.degraded:
             try:
                 with record.stage("cache"):

@@ -5,7 +5,6 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
-from starlette.concurrency import run_in_threadpool
 
 from recommender.current_history import CurrentHistory, current_history
 from recommender.errors import RatingStoreError
@@ -95,7 +94,7 @@ async def recommendations_for(
     key = None
     if wishes.use_cache:
         try:
-            version = await run_in_threadpool(service.ratings.version, user_id)
+            version = await service.computing(service.ratings.version, user_id)
         except RatingStoreError as error:
             _without_ratings(error)
         else:

@@ -8,6 +8,7 @@ import pytest
 
 from serving.caching.answers import Answer, Answers
 from serving.caching.memory_cache import MemoryCache
+from serving.computing import Computing
 from serving.records.request_record import RequestRecord
 
 
@@ -28,7 +29,7 @@ def test_many_who_ask_the_same_wait_for_one_computation() -> None:
         return b"7"
 
     async def stampede() -> None:
-        answers = Answers(MemoryCache(10, 60))
+        answers = Answers(MemoryCache(10, 60), Computing(waits=True))
         tasks = [asyncio.create_task(ask(answers, "a", compute)) for _ in range(200)]
         await asyncio.sleep(0)
         arrived.set()
@@ -52,7 +53,7 @@ def test_whoever_waits_takes_over_when_the_first_is_given_up() -> None:
         return b"1"
 
     async def give_up() -> None:
-        answers = Answers(MemoryCache(10, 60))
+        answers = Answers(MemoryCache(10, 60), Computing(waits=True))
         first = asyncio.create_task(ask(answers, "a", slow))
         await asyncio.to_thread(started.wait, 10)
         second = asyncio.create_task(ask(answers, "a", lambda: b"2"))
@@ -76,7 +77,7 @@ def test_who_waits_and_is_given_up_at_the_same_moment_takes_nothing_over() -> No
         return b"1"
 
     async def give_up() -> None:
-        answers = Answers(MemoryCache(10, 60))
+        answers = Answers(MemoryCache(10, 60), Computing(waits=True))
         tasks = [asyncio.create_task(ask(answers, "a", slow)) for _ in range(3)]
         await asyncio.to_thread(started.wait, 10)
         for task in tasks:
@@ -96,7 +97,7 @@ def test_one_who_gives_up_waiting_disturbs_nobody() -> None:
         return b"1"
 
     async def give_up() -> None:
-        answers = Answers(MemoryCache(10, 60))
+        answers = Answers(MemoryCache(10, 60), Computing(waits=True))
         tasks = [asyncio.create_task(ask(answers, "a", slow)) for _ in range(3)]
         await asyncio.sleep(0)
         tasks[1].cancel()
@@ -113,7 +114,7 @@ def test_a_failure_reaches_all_who_wait_and_is_not_remembered() -> None:
         raise RuntimeError("no")
 
     async def try_twice() -> None:
-        answers = Answers(MemoryCache(10, 60))
+        answers = Answers(MemoryCache(10, 60), Computing(waits=True))
         found = await asyncio.gather(*(ask(answers, "a", fail) for _ in range(3)), return_exceptions=True)
         assert [type(error) for error in found] == 3 * [RuntimeError]
         answer, _ = await ask(answers, "a", lambda: b"5")
@@ -128,7 +129,7 @@ def test_an_answer_that_does_without_something_says_so_to_all_and_is_not_remembe
         return b"1"
 
     async def ask_thrice() -> None:
-        answers = Answers(MemoryCache(10, 60))
+        answers = Answers(MemoryCache(10, 60), Computing(waits=True))
         found = await asyncio.gather(*(ask(answers, "a", without_index) for _ in range(2)))
         assert [record.degraded for _, record in found] == [["index"], ["index"]]
         answer, record = await ask(answers, "a", lambda: b"2")
@@ -141,7 +142,7 @@ def test_what_cannot_be_read_counts_as_forgotten(caplog: pytest.LogCaptureFixtur
     async def spoil() -> None:
         cache = MemoryCache(10, 60)
         await cache.put("a", b"rubbish")
-        answers = Answers(cache)
+        answers = Answers(cache, Computing(waits=True))
         assert (await ask(answers, "a", lambda: b"3"))[0].content == 3
         assert (await ask(answers, "a", lambda: b"4"))[0].content == 3
 

@@ -114,6 +114,19 @@ def test_one_seed_gives_one_result(fitted, transformed):
         np.testing.assert_array_equal(first, second)
 
 
+def test_no_more_users_are_learned_from_than_wanted(transformed):
+    train, validation = parts(transformed)
+    popular = most_popular(History.of(train, transformed.n_users), transformed.n_movies)
+    asked = []
+
+    def retrieval(start, stop):
+        asked.extend(range(start, stop))
+        return popular(start, stop)
+
+    fit_re_ranker(transformed, CONFIG.model_copy(update={"users": 40}), 5, train, validation, retrieval)
+    assert len(asked) == len(set(asked)) == 40 < transformed.n_users
+
+
 def test_without_labels_among_the_candidates_there_is_nothing_to_learn(transformed):
     train, validation = parts(transformed)
     retrieval = most_popular(History.of(train, transformed.n_users), transformed.n_movies)
