@@ -2,6 +2,7 @@
 
 const DIGITS = /^\d{1,18}$/;
 const YEAR = /^\d{4}$/;
+const MIN_RATINGS = [10, 50, 200, 1000];
 const MANY = ["genres", "exclude_genres"];
 
 /** An id as text without leading zeros, or null for what is none. */
@@ -17,6 +18,7 @@ export const yearIn = (text) => (YEAR.test(text ?? "") ? text : null);
 export function read() {
   const query = new URLSearchParams(location.search);
   const diversity = Number(query.get("diversity") ?? 0);
+  const minRatings = Number(query.get("min_ratings"));
   return {
     user: idIn(query.get("user")),
     movie: idIn(query.get("movie")),
@@ -24,6 +26,7 @@ export function read() {
     exclude_genres: query.getAll("exclude_genres"),
     year_from: yearIn(query.get("year_from")),
     year_to: yearIn(query.get("year_to")),
+    min_ratings: MIN_RATINGS.includes(minRatings) ? minRatings : 0,
     diversity: diversity >= 0 && diversity <= 1 ? diversity : 0,
   };
 }

@@ -208,6 +208,7 @@ function filters() {
   const chosen = {};
   if (state.year_from) chosen.year_from = Number(state.year_from);
   if (state.year_to) chosen.year_to = Number(state.year_to);
+  if (state.min_ratings) chosen.min_ratings = state.min_ratings;
   if (state.diversity) chosen.diversity = state.diversity;
   return chosen;
 }
@@ -282,7 +283,8 @@ const refreshSoon = settled(refresh);
 
 // Filters
 
-const isFiltered = () => state.genres.length || state.exclude_genres.length || state.year_from || state.year_to;
+const isFiltered = () =>
+  state.genres.length || state.exclude_genres.length || state.year_from || state.year_to || state.min_ratings;
 
 function makeGenres() {
   for (const name of GENRE_FILTERS) {
@@ -305,19 +307,21 @@ function showFilters() {
     for (const box of boxesOf(name)) box.checked = state[name].includes(box.value);
   }
   for (const name of ["year_from", "year_to"]) element(name).value = state[name] ?? "";
+  element("min_ratings").value = state.min_ratings;
   element("diversity").value = state.diversity;
   describeFilters();
 }
 
 function describeFilters() {
   const list = (names, last) => names.join(", ").replace(/, ([^,]*)$/, ` ${last} $1`);
-  const { genres, exclude_genres, year_from, year_to, diversity } = state;
+  const { genres, exclude_genres, year_from, year_to, min_ratings, diversity } = state;
   const parts = [genres.length ? list(genres, "or") : "All genres"];
   if (exclude_genres.length) parts.push(`without ${list(exclude_genres, "and")}`);
   if (year_from && year_to) parts.push(year_from === year_to ? year_from : `${year_from} to ${year_to}`);
   else if (year_from) parts.push(`since ${year_from}`);
   else if (year_to) parts.push(`until ${year_to}`);
   else parts.push("any year");
+  if (min_ratings) parts.push(`rated by ${min_ratings.toLocaleString("en")} or more`);
   if (diversity) parts.push(`diversity ${diversity}`);
   element("filters-chosen").textContent = parts.join(", ");
   element("diversity").setAttribute("aria-valuetext", diversity ? `${diversity} of 1` : "closest to the ratings");
@@ -354,6 +358,7 @@ function readFilters(event) {
     exclude_genres: chosen("exclude_genres"),
     year_from: from,
     year_to: to,
+    min_ratings: Number(element("min_ratings").value),
     diversity: Number(element("diversity").value),
   };
   if (isSame(state, before)) return;
@@ -364,7 +369,8 @@ function readFilters(event) {
 }
 
 function resetFilters() {
-  state = { ...state, genres: [], exclude_genres: [], year_from: null, year_to: null, diversity: 0 };
+  const none = { genres: [], exclude_genres: [], year_from: null, year_to: null, min_ratings: 0, diversity: 0 };
+  state = { ...state, ...none };
   element("years-problem").textContent = "";
   address.replace(state);
   showFilters();

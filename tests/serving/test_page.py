@@ -283,6 +283,18 @@ def test_years_that_cannot_be_meant_are_told_at_the_field_and_not_asked(
     assert page.locator("#filter-form [aria-invalid=true]").count() == 1
 
 
+def test_movies_that_few_have_rated_can_be_left_out(page: Page) -> None:
+    page.goto("/?user=4&diversity=1")
+    settle(page, "user 4")
+    page.locator("summary").click()
+    with page.expect_response(lambda answer: "min_ratings=10" in answer.url) as asked:
+        page.get_by_label("Rated by").select_option("10 people or more")
+    assert asked.value.ok
+    settle(page, "user 4")
+    assert "min_ratings=10" in page.url
+    expect(page.locator("#filters-chosen")).to_contain_text("rated by 10 or more")
+
+
 def test_diversity_goes_with_the_question(page: Page) -> None:
     page.goto("/?user=4")
     settle(page, "user 4")
