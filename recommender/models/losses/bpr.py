@@ -50,6 +50,6 @@ class Bpr(tf.keras.layers.Layer, tfrs.tasks.Task):
         positive_scores = tf.reduce_sum(user_vectors * movie_vectors[:batch], axis=-1, keepdims=True)
         drawn_scores = tf.linalg.matmul(user_vectors, movie_vectors[batch:], transpose_b=True)
         losses = tf.nn.softplus((drawn_scores - positive_scores) / self._temperature)
-        is_rated = rated(history, drawn, self._n_movies) | (positive[:, tf.newaxis] == drawn)
+        is_rated = rated(positive, history, drawn, self._n_movies)
         counts = tf.cast(~is_rated, tf.float32)
         return tf.math.divide_no_nan(tf.reduce_sum(losses * counts), tf.reduce_sum(counts))

@@ -70,8 +70,7 @@ class SampledSoftmax(tfrs.tasks.Retrieval):
         probability = from_batch * tf.gather(self._rated_share, movie_index)
         probability += (1.0 - from_batch) / self._n_movies
         own = tf.eye(batch, candidates, dtype=tf.bool)
-        is_rated = rated(history, movie_index, self._n_movies)
-        is_rated |= movie_index[:batch, tf.newaxis] == movie_index
+        is_rated = rated(movie_index[:batch], history, movie_index, self._n_movies)
         losses = super().call(
             tf.cast(user_vectors, tf.float32),
             movie_vectors,
