@@ -339,6 +339,7 @@ class Release:
         history_timestamps: int64 [ratings].
         highest_rating: the highest rating of all users, 0 where there is none.
         popular_positions: int64 [movies], rows of `movie_ids`, most rated first, lower id first among equals.
+        popular_movie_ids: int64 [movies], in the same order.
     """
 
     def __init__(
@@ -373,6 +374,7 @@ class Release:
         self.history_timestamps: NDArray[np.int64] = _numbers(history, Columns.TIMESTAMP)
         self.highest_rating = float(self.history_ratings.max(initial=0.0))
         self.popular_positions: NDArray[np.int64] = np.lexsort((self.movie_ids, -self.movie_rating_counts))
+        self.popular_movie_ids: NDArray[np.int64] = self.movie_ids[self.popular_positions]
 
     @classmethod
     def load(cls, folder: Path) -> Self:

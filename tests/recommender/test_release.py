@@ -380,7 +380,7 @@ def test_a_loaded_release_knows_its_movies_and_users(folder: Path) -> None:
     assert release.movie_vectors.dtype == release.user_vectors.dtype == np.float32
     assert release.highest_rating == 4.0
     # 20 and 30 have two ratings each, 10 has one.
-    np.testing.assert_array_equal(release.movie_ids[release.popular_positions], [20, 30, 10])
+    np.testing.assert_array_equal(release.popular_movie_ids, [20, 30, 10])
     movie = release.movie(30)
     assert (movie.title, movie.genres, movie.release_year, movie.rating_mean) == (
         "Gamma (2001)", ("Comedy", "Crime"), 2001, None,

@@ -140,7 +140,7 @@ def test_without_a_usable_history_the_popular_movies_come(
     for user_id in (None, 12, NOBODY):
         found = recommender.recommend_for(history, 4, user_id)
         assert found.strategy == "popular"
-        assert ids(found) == release.movie_ids[release.popular_positions[:4]].tolist()
+        assert ids(found) == release.popular_movie_ids[:4].tolist()
         assert found.movies[0].predicted_rating is None
     assert recommender.recommend(NOBODY, 4).strategy == "popular"
 
