@@ -20,6 +20,11 @@ class Protocol:
     split: SplitConfig
     refit: bool = True
 
+    @property
+    def option(self) -> str:
+        """The name as one types it, such as `p-random`."""
+        return self.name.lower()
+
 
 PROTOCOLS: Final = (
     Protocol("P-random", SplitConfig()),
