@@ -55,7 +55,7 @@ demo: setup
 	@if [ "$(SERVE)" != no ]; then exec $(VENV_PYTHON) -m pipelines serve --development --port $(PORT); fi
 
 test: .venv/.installed-dev
-	@$(VENV_PYTHON) -m pytest
+	@$(VENV_PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: .venv/.installed-dev
 	@$(VENV_PYTHON) -m ruff check .

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from recommender.data.fetching import download
+from recommender.data.fetching import download, part, patience, progress_log
 from recommender.data.fetching.movielens import DATASETS, GROUPLENS, Dataset, fetch_dataset
 
 data_app = typer.Typer(help="Fetch data, export collected ratings.", no_args_is_help=True)
@@ -86,6 +86,10 @@ def export_collected(
     _print(f"{n_ratings:,} ratings and {n_removals:,} removals of {opened.name} in {to}")
 
 
+_SHOWN_BY_THE_BAR = frozenset(module.__name__ for module in (download, part, patience, progress_log))
+"""Modules whose messages say how far a download is."""
+
+
 @contextlib.contextmanager
 def _progress(title: str) -> Iterator[download.Progress]:
     """Show what the library logs; on a terminal a bar stands for its lines on progress."""
@@ -100,7 +104,9 @@ def _progress(title: str) -> Iterator[download.Progress]:
 def _logged_lines(*, hide_progress: bool) -> Iterator[None]:
     handler, logger = _Lines(), logging.getLogger("recommender")
     if hide_progress:
-        handler.addFilter(lambda record: record.name != download.__name__ or record.levelno > logging.INFO)
+        handler.addFilter(
+            lambda record: record.name not in _SHOWN_BY_THE_BAR or record.levelno > logging.INFO
+        )
     level = logger.level
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)

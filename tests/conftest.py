@@ -1,5 +1,6 @@
 """Small made-up ratings, taken through the project's own loaders, for every test that needs some."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,14 @@ def trained_parts(
     write_embeddings(examples_folder, transformed, folder, folder)
     build_index(folder, IndexerConfig(), folder / "index")
     return {name: folder / name for name in (*PARTS, *OPTIONAL_PARTS)}
+
+
+@pytest.fixture(scope="session")
+def one_stage_model(trained_parts: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the same training writes where no re-ranker is asked for."""
+    folder = tmp_path_factory.mktemp("one stage") / "model"
+    shutil.copytree(trained_parts["ranker"].parent, folder, ignore=shutil.ignore_patterns("re_ranker"))
+    return folder
 
 
 @pytest.fixture(scope="session")

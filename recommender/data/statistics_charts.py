@@ -1,11 +1,11 @@
 """The charts of the page of statistics, each with a sentence on how to read it."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import plotly.graph_objects as go
 
+from recommender.chart import Chart
 from recommender.data.activity import Activity
 from recommender.data.statistics import RatingHistogram, RatingTimes, Statistics
 
@@ -21,15 +21,6 @@ _LAYOUT: Final[Mapping[str, Any]] = {
     "showlegend": False,
     "bargap": 0.15,
 }
-
-
-@dataclass(frozen=True)
-class Chart:
-    """A figure, what it shows, and how to read it."""
-
-    title: str
-    how_to_read: str
-    figure: go.Figure
 
 
 def charts(statistics: Statistics) -> Iterator[Chart]:

@@ -56,8 +56,3 @@ def percentile_interval(samples: Floats) -> Floats:
     """
     bounds: Floats = np.nanpercentile(samples, [2.5, 97.5], axis=0)
     return bounds
-
-
-def bootstrap_intervals(values: Floats, seed: int, n_samples: int = SAMPLES) -> Floats:
-    """The 95 % percentile intervals of means over users, float64 [2, columns]; as `bootstrap_means`."""
-    return percentile_interval(bootstrap_means(values, seed, n_samples))

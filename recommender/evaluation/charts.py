@@ -1,11 +1,11 @@
 """The charts of the evaluation's page, each with a sentence on how to read it."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import plotly.graph_objects as go
 
+from recommender.chart import Chart
 from recommender.evaluation.comparison import Interval
 from recommender.evaluation.result import TABLE_METRICS, Evaluation, SliceResult, standing, title
 
@@ -20,15 +20,6 @@ _LAYOUT: Final[Mapping[str, Any]] = {
 }
 _ROW: Final = 22
 """Pixels of a row in a chart of slices."""
-
-
-@dataclass(frozen=True)
-class Chart:
-    """A figure, what it shows, and how to read it."""
-
-    title: str
-    how_to_read: str
-    figure: go.Figure
 
 
 def charts(evaluation: Evaluation) -> Iterator[Chart]:

@@ -5,6 +5,7 @@ from typing import Final
 
 from jinja2 import Environment, PackageLoader, select_autoescape
 
+from recommender.chart import drawn
 from recommender.data.written_whole import written_whole
 from recommender.evaluation.charts import charts
 from recommender.evaluation.expected import EXPECTED, EXPECTED_DATA, EXPECTED_PROTOCOL, verdict
@@ -20,20 +21,6 @@ def write_report(evaluation: Evaluation, blessing: Blessing, folder: Path) -> No
     pages = Environment(
         loader=PackageLoader("recommender.evaluation"), autoescape=select_autoescape(default=True)
     )
-    drawn = [
-        {
-            "title": chart.title,
-            "how_to_read": chart.how_to_read,
-            # The first chart carries plotly.js for all of them.
-            "html": chart.figure.to_html(
-                full_html=False,
-                include_plotlyjs=position == 0,
-                div_id=f"chart-{position}",
-                config={"displaylogo": False, "displayModeBar": False, "responsive": True},
-            ),
-        }
-        for position, chart in enumerate(charts(evaluation))
-    ]
     page = pages.get_template("evaluation.html.j2").render(
         evaluation=evaluation,
         blessing=blessing,
@@ -46,7 +33,7 @@ def write_report(evaluation: Evaluation, blessing: Blessing, folder: Path) -> No
         expected=_expected(evaluation),
         expected_protocol=EXPECTED_PROTOCOL,
         expected_data=EXPECTED_DATA,
-        charts=drawn,
+        charts=drawn(charts(evaluation)),
     )
     with written_whole(folder) as finished:
         evaluation.write(finished)

@@ -38,9 +38,9 @@ class MovieTower(tf.keras.Model):
         self.config: MovieTowerConfig = config.movie_tower
         self._random = random
         width = embedding_width(self.config, config.dimension)
+        # Row 0 is for movies that training does not know, here and below.
+        self._is_rated = tf.constant(np.concatenate([[False], movie_counts > 0]))
         if self.config.use_id:
-            # Row 0 is for movies that training does not know.
-            self._has_ratings = tf.constant(np.concatenate([[False], movie_counts > 0]))
             self.embedding = tf.keras.layers.Embedding(
                 examples.n_movies + 1, width, tf.keras.initializers.RandomNormal(), name="movie_embedding"
             )
@@ -52,7 +52,6 @@ class MovieTower(tf.keras.Model):
             self.features = tf.keras.layers.Dense(features_width, activation="relu", name="movie_features")
         self.dense_part = DensePart(self.config, config, random)
         if self.config.new_movies is not None:
-            self._is_rated = tf.constant(np.concatenate([[False], movie_counts > 0]))
             self._years = tf.constant(_years_apart(examples))
             self.of_new = self.add_weight(
                 name="of_new",
@@ -117,7 +116,7 @@ class MovieTower(tf.keras.Model):
             as_unrated = self._random.uniform(tf.shape(movie_index)) < self.config.id_dropout
         parts = []
         if self.config.use_id:
-            has_id = tf.gather(self._has_ratings, movie_index + 1) & ~as_unrated
+            has_id = tf.gather(self._is_rated, movie_index + 1) & ~as_unrated
             ids = self.embedding(movie_index + 1)
             parts.append(ids * tf.cast(has_id, ids.dtype)[:, tf.newaxis])
         if self.config.use_features:

@@ -16,7 +16,7 @@ from recommender.configuration import Configuration
 from recommender.errors import IndexUnavailableError
 from recommender.retrieval.configuration import HnswConfig
 from recommender.retrieval.movie_filter import GENRES, MOVIE_ID, RATING_COUNT, RELEASE_YEAR, MovieFilter
-from recommender.retrieval.movie_index import ScoredMovie, best_in_order, check_batch
+from recommender.retrieval.movie_index import ScoredMovie, best_in_order, best_of_each_in_order, check_batch
 from recommender.sparse_copy import copy_sparse
 
 _CONFIG = "edge_config.json"
@@ -202,10 +202,7 @@ class EdgeMovieIndex:
                 answers = self._shard.query_batch(qdrant_edge.QueryBatchRequest(requests))
             return [_scored(points) for points in answers]
 
-        return [
-            best_in_order(found, limit, lambda asked, row=row: ask(asked, [row])[0])  # type: ignore[misc]
-            for row, found in enumerate(ask(limit + 1, range(len(vectors))))
-        ]
+        return best_of_each_in_order(ask, len(vectors), limit)
 
     def count(self) -> int:
         """How many movies the index holds."""

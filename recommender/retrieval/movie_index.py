@@ -115,3 +115,21 @@ def best_in_order(
     found = sorted(found, key=itemgetter(0))
     found.sort(key=itemgetter(1), reverse=True)  # keeps the order of equals
     return found[:limit]
+
+
+def best_of_each_in_order(
+    ask: Callable[[int, Sequence[int]], list[list[ScoredMovie]]], n_vectors: int, limit: int
+) -> list[list[ScoredMovie]]:
+    """What `best_in_order` gives for each vector of a batch.
+
+    Args:
+        ask: what the engine gives for a limit and the vectors in some rows, all at once.
+        n_vectors: how many there are.
+        limit: 1 or more.
+    """
+    found = ask(limit + 1, range(n_vectors))
+
+    def of(row: int) -> list[ScoredMovie]:
+        return best_in_order(found[row], limit, lambda asked: ask(asked, [row])[0])
+
+    return [of(row) for row in range(n_vectors)]

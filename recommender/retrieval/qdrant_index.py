@@ -13,7 +13,7 @@ from qdrant_client import QdrantClient, models
 from recommender.configuration import Configuration
 from recommender.errors import IndexUnavailableError
 from recommender.retrieval.movie_filter import GENRES, MOVIE_ID, RATING_COUNT, RELEASE_YEAR, MovieFilter
-from recommender.retrieval.movie_index import ScoredMovie, best_in_order, check_batch
+from recommender.retrieval.movie_index import ScoredMovie, best_of_each_in_order, check_batch
 
 ALIAS: Final = "marquee"
 """The collection of the release that the server was brought to last."""
@@ -139,13 +139,7 @@ class QdrantMovieIndex:
         exact: bool = False,
     ) -> list[ScoredMovie]:
         """The best movies, best first, lower id first among equals."""
-        condition = _condition(filter, exclude)
-
-        def ask(asked: int) -> list[ScoredMovie]:
-            request = self._request(vector, asked, condition, exact)
-            return self._ask([request])[0]
-
-        return best_in_order(ask(limit + 1), limit, ask)
+        return self.search_batch(vector[np.newaxis], limit, excludes=[exclude], filter=filter, exact=exact)[0]
 
     def search_batch(
         self,
@@ -163,10 +157,7 @@ class QdrantMovieIndex:
         def ask(asked: int, rows: Sequence[int]) -> list[list[ScoredMovie]]:
             return self._ask([self._request(vectors[row], asked, conditions[row], exact) for row in rows])
 
-        return [
-            best_in_order(found, limit, lambda asked, row=row: ask(asked, [row])[0])  # type: ignore[misc]
-            for row, found in enumerate(ask(limit + 1, range(len(vectors))))
-        ]
+        return best_of_each_in_order(ask, len(vectors), limit)
 
     def count(self) -> int:
         """How many movies the index holds."""

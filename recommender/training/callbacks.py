@@ -4,13 +4,13 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import tensorflow as tf
 
 from recommender.errors import TrainingError
 
-SHOWN = ("loss", "val_ndcg@10", "val_coverage@10", "val_rmse")
+_SHOWN: Final = ("loss", "val_ndcg@10", "val_coverage@10", "val_rmse")
 """What is worth a look after every epoch; MLflow and TensorBoard get the rest."""
 
 logger = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class Progress(tf.keras.callbacks.Callback):
         now = time.perf_counter()
         self._done += 1  # Fewer than `epoch` where training continues.
         left = (now - self._began) / self._done * (self._epochs - epoch - 1)
-        numbers = "  ".join(f"{name} {value:.4f}" for name, value in (logs or {}).items() if name in SHOWN)
+        numbers = "  ".join(f"{name} {value:.4f}" for name, value in (logs or {}).items() if name in _SHOWN)
         speed = self._ratings / (now - self._epoch_began)
         logger.info(
             "%s: epoch %d of at most %d  %s  %s ratings/s  at most %.0f s left",

@@ -20,11 +20,11 @@ class TrainingReport(Document):
     seed: int
     """The seed used."""
     epochs: dict[str, int]
-    """Epochs after which `retrieval` and `ranking` were best on the validation part."""
+    """Epochs after which `retrieval`, `ranking` and, where there is one, `re_ranking` were best."""
     validation: dict[str, float]
     """Validation metrics of these epochs."""
     seconds: dict[str, float]
-    """How long `retrieval` and `ranking` took to fit."""
+    """How long each of them took to fit."""
     curves: dict[str, EpochLogs]
     """Loss and validation metrics of each epoch, by task and name."""
     mlflow_run_id: str | None

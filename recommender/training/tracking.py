@@ -190,8 +190,8 @@ def _write_projector(folder: Path, examples: TransformedExamples, movies: npt.ND
     folder.mkdir(parents=True, exist_ok=True)
     table = pq.read_table(examples.folder / "movies.parquet").sort_by(Columns.MOVIE_ID)
     assert np.array_equal(table.column(Columns.MOVIE_ID).to_numpy(), examples.movie_ids)
-    titles = table.column("title").to_pylist()
-    genres = table.column("genres").to_pylist()
+    titles = table.column(Columns.TITLE).to_pylist()
+    genres = table.column(Columns.GENRES).to_pylist()
     lines = ["title\tgenres"]
     lines += [
         " ".join((title or "").split()) + "\t" + "|".join(names or ())

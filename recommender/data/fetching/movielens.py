@@ -8,14 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from recommender.data.fetching.download import (
-    FetchedFile,
-    PinnedFile,
-    Progress,
-    fetch,
-    fetch_text,
-    kept_file,
-)
+from recommender.data.fetching.download import Progress, fetch, fetch_text
+from recommender.data.fetching.pinned_file import FetchedFile, PinnedFile, kept_file
 from recommender.data.fetching.wheel_copy import RECBOLE, WheelCopy, fetch_wheel
 from recommender.errors import FetchError
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from recommender.data.fetching.download import FetchedFile, PinnedFile, kept_file, verify
+from recommender.data.fetching.pinned_file import FetchedFile, PinnedFile, kept_file, verify
 from recommender.errors import FetchError
 
 _logger = logging.getLogger(__name__)

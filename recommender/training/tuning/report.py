@@ -8,6 +8,7 @@ from typing import Any, Final, TypeGuard
 import plotly.graph_objects as go
 from jinja2 import Environment, PackageLoader, select_autoescape
 
+from recommender.chart import drawing
 from recommender.data.written_whole import written_whole
 from recommender.training.tuning.configuration import Value
 from recommender.training.tuning.trials import Trials, shown, shown_score, shown_seconds
@@ -25,7 +26,6 @@ def write_report(trials: Trials, folder: Path) -> None:
     templates = Environment(
         loader=PackageLoader("recommender.training"), autoescape=select_autoescape(default=True)
     )
-    figure = parallel_coordinates(trials)
     page = templates.get_template("trials.html.j2").render(
         trials=trials,
         ranked=trials.ranked(),
@@ -34,12 +34,7 @@ def write_report(trials: Trials, folder: Path) -> None:
         shown=shown,
         score=shown_score,
         seconds=shown_seconds,
-        plot=figure.to_html(
-            full_html=False,
-            include_plotlyjs=True,
-            div_id="parallel-coordinates",
-            config={"displaylogo": False, "displayModeBar": False, "responsive": True},
-        ),
+        plot=drawing(parallel_coordinates(trials), "parallel-coordinates"),
     )
     with written_whole(folder) as finished:
         trials.write(finished)

@@ -2,16 +2,13 @@
 
 import csv
 from pathlib import Path
-from typing import Literal, Self
-
-from pydantic import ValidationError
+from typing import Literal
 
 from recommender.configuration import Configuration
-from recommender.errors import DataError
+from recommender.document import Document
 from recommender.training.tuning.configuration import Value
 
-JSON = "trials.json"
-CSV = "trials.csv"
+_CSV = "trials.csv"
 
 
 class Trial(Configuration):
@@ -33,8 +30,11 @@ class Trial(Configuration):
     """What was set, by the names of the space."""
 
 
-class Trials(Configuration):
+class Trials(Document):
     """All trials of a search, in the order of their start, and what the search started from."""
+
+    file_name = "trials.json"
+    written_by = "`marquee tune`"
 
     algorithm: str
     """How it searched."""
@@ -55,29 +55,17 @@ class Trials(Configuration):
         """The best first, those that failed last."""
         return sorted(self.trials, key=lambda trial: (trial.score is None, -(trial.score or 0.0)))
 
-    def write(self, folder: Path) -> None:
-        """Write `trials.json` and `trials.csv`."""
-        (folder / JSON).write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        with (folder / CSV).open("w", encoding="utf-8", newline="") as file:
+    def write(self, folder: Path) -> Path:
+        """Write `trials.json`, whose path is returned, and `trials.csv`."""
+        written = super().write(folder)
+        with (folder / _CSV).open("w", encoding="utf-8", newline="") as file:
             table = csv.writer(file)
             table.writerow(["trial", "status", "val_ndcg@10", "epochs", "seconds", "continues", *self.names])
             for trial in (*self.trials, self.start):
                 numbers = [trial.score, trial.epochs, trial.seconds, trial.continues]
                 values = [shown(trial.values.get(name)) for name in self.names]
                 table.writerow([trial.name, trial.status, *numbers, *values])
-
-    @classmethod
-    def read(cls, folder: Path) -> Self:
-        """Read `trials.json`.
-
-        Raises:
-            DataError: the file is missing or holds something else.
-        """
-        file = folder / JSON
-        try:
-            return cls.model_validate_json(file.read_bytes())
-        except (OSError, ValidationError) as error:
-            raise DataError(f"{file} holds no trials ({error}): run `marquee tune` again.") from error
+        return written
 
 
 def shown(value: Value | None) -> str:

@@ -804,33 +804,7 @@ def visible(folder: Path) -> dict[str, bytes]:
     return {name: content for name, content in left_in(folder).items() if not name.startswith(".")}
 
 
-# The command, from the outside.
-
-
-def run_marquee(root: Path, folder: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
-    settings = ["example_gen.source=directory", f"example_gen.path={folder}", *overrides]
-    words = [word for setting in settings for word in ("--set", setting)]
-    command = [sys.executable, "-m", "pipelines", "run", "--until", "Transform", "--root", str(root), *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
-
-
-def test_the_command_stops_at_a_bad_line_and_with_quarantine_goes_on_without_it(tmp_path):
-    many(MIXED).config(tmp_path / "in")
-    stopped = run_marquee(tmp_path / "root", tmp_path / "in")
-    assert stopped.returncode == 1
-    assert "ratings.csv: 3 lines cannot be used." in stopped.stderr
-    assert f"line 2402, userId: 'anna' {TEXT_ID}" in stopped.stderr
-    assert "Traceback" not in stopped.stdout + stopped.stderr
-    going_on = run_marquee(
-        tmp_path / "root",
-        tmp_path / "in",
-        "validation.quarantine=true",
-        "validation.max_quarantined_share=0.01",
-    )
-    assert going_on.returncode == 0, going_on.stdout + going_on.stderr
-    assert "Quarantined " in going_on.stdout
-    (validated,) = (tmp_path / "root/artifacts").rglob("validated_examples/ratings.parquet")
-    assert pq.read_metadata(validated).num_rows == 2401
+# The documentation.
 
 
 def test_every_example_in_the_documentation_is_a_configuration():

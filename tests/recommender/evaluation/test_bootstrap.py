@@ -5,12 +5,12 @@ import math
 import numpy as np
 import pytest
 
-from recommender.evaluation.bootstrap import bootstrap_intervals, bootstrap_means
+from recommender.evaluation.bootstrap import bootstrap_means, percentile_interval
 
 
 def test_the_interval_matches_the_normal_one_of_many_users():
     values = np.random.default_rng(1).normal(0.4, 0.2, (4000, 1))
-    low, high = bootstrap_intervals(values, seed=0)[:, 0]
+    low, high = percentile_interval(bootstrap_means(values, seed=0))[:, 0]
     half = 1.96 * values.std() / math.sqrt(4000)
     assert low == pytest.approx(values.mean() - half, abs=5e-4)
     assert high == pytest.approx(values.mean() + half, abs=5e-4)

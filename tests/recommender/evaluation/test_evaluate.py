@@ -11,25 +11,11 @@ from recommender.evaluation.configuration import EvaluatorConfig
 from recommender.evaluation.evaluate import bless, evaluate
 from recommender.evaluation.report import write_report
 from recommender.evaluation.result import Evaluation
-from recommender.models.configuration import TwoTowerConfig
-from recommender.training.configuration import RankingTrainingConfig, Tracking, TrainerConfig
-from recommender.training.fit import train
-
-QUICK = TrainerConfig(
-    epochs=3, batch_size=32, model=TwoTowerConfig(dimension=8), ranking=RankingTrainingConfig(epochs=2)
-)
 
 
 @pytest.fixture(scope="module")
-def model(transformed, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("trained") / "model"
-    train(transformed, QUICK, 1, Tracking(), folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def evaluation(transformed, model):
-    return evaluate(transformed, model, EvaluatorConfig(), seed=0)
+def evaluation(transformed, one_stage_model):
+    return evaluate(transformed, one_stage_model, EvaluatorConfig(), seed=0)
 
 
 def test_the_model_stands_beside_its_baselines(evaluation):
@@ -67,19 +53,21 @@ def test_the_reliability_table_is_about_every_test_rating(evaluation, transforme
     assert evaluation.ranking["mae"] < evaluation.ranking["rmse"]
 
 
-def test_a_baseline_that_would_not_fit_into_memory_is_left_out_with_a_note(transformed, model):
+def test_a_baseline_that_would_not_fit_into_memory_is_left_out_with_a_note(transformed, one_stage_model):
     tiny = BaselinesConfig(ease=EaseConfig(memory_gb=1e-6))
-    evaluation = evaluate(transformed, model, EvaluatorConfig(baseline_values=tiny), seed=0)
+    evaluation = evaluate(transformed, one_stage_model, EvaluatorConfig(baseline_values=tiny), seed=0)
     assert list(evaluation.baselines) == ["most_popular"]
     assert len(evaluation.notes) == 1
     assert evaluation.notes[0].startswith("EASE is left out: EASE on 300 movies needs")
 
 
 def test_the_same_model_is_neither_better_nor_worse_than_itself_live(
-    evaluation, transformed, model, tmp_path
+    evaluation, transformed, one_stage_model, tmp_path
 ):
     evaluation.write(tmp_path)
-    again = evaluate(transformed, model, EvaluatorConfig(), seed=0, live=tmp_path / "evaluation.json")
+    again = evaluate(
+        transformed, one_stage_model, EvaluatorConfig(), seed=0, live=tmp_path / "evaluation.json"
+    )
     assert again.live.comparable
     low, high = again.live.differences["ndcg@10"]
     # Both intervals, as if they were of different users.
@@ -94,9 +82,13 @@ def test_the_same_model_is_neither_better_nor_worse_than_itself_live(
     assert Evaluation.read(tmp_path / "report") == again
 
 
-def test_what_was_judged_on_another_test_part_is_not_compared(evaluation, transformed, model, tmp_path):
+def test_what_was_judged_on_another_test_part_is_not_compared(
+    evaluation, transformed, one_stage_model, tmp_path
+):
     evaluation.model_copy(update={"test_sha256": "another"}).write(tmp_path)
-    again = evaluate(transformed, model, EvaluatorConfig(), seed=0, live=tmp_path / "evaluation.json")
+    again = evaluate(
+        transformed, one_stage_model, EvaluatorConfig(), seed=0, live=tmp_path / "evaluation.json"
+    )
     assert not again.live.comparable
     assert again.live.differences == {}
     assert not any("live" in one.means for one in again.slices)

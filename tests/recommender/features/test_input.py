@@ -278,9 +278,8 @@ from recommender.features.transformed_examples import TransformedExamples
 config = InputConfig(mode="stream", chunk_ratings=20_000, shuffle_chunks=4)
 for folder in sys.argv[1:]:
     most = 0
-    for _ in range(2):
-        for batch in user_batches(TransformedExamples(Path(folder)), ["train"], 128, config, seed=0):
-            most = max(most, psutil.Process().memory_info().rss)
+    for batch in user_batches(TransformedExamples(Path(folder)), ["train"], 128, config, seed=0):
+        most = max(most, psutil.Process().memory_info().rss)
     print(most)
 """
 

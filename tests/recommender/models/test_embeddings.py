@@ -13,29 +13,15 @@ from recommender.evaluation.configuration import EvaluatorConfig
 from recommender.evaluation.evaluate import evaluate
 from recommender.evaluation.metrics import ndcg_at_k
 from recommender.features.transformed_examples import History, TransformedExamples
-from recommender.models.configuration import TwoTowerConfig
 from recommender.models.embeddings import write_embeddings
 from recommender.models.saved_models import load_signature, predicted_ratings
 from recommender.retrieval.batch import write_recommendations
-from recommender.training.configuration import RankingTrainingConfig, Tracking, TrainerConfig
-from recommender.training.fit import train
-
-CONFIG = TrainerConfig(
-    epochs=3, batch_size=32, model=TwoTowerConfig(dimension=8), ranking=RankingTrainingConfig(epochs=2)
-)
 
 
 @pytest.fixture(scope="module")
-def model(transformed, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("trained") / "model"
-    train(transformed, CONFIG, 1, Tracking(), folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def embeddings(examples_folder, transformed, model, tmp_path_factory):
+def embeddings(examples_folder, transformed, one_stage_model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("embeddings")
-    write_embeddings(examples_folder, transformed, model, folder)
+    write_embeddings(examples_folder, transformed, one_stage_model, folder)
     return folder
 
 
@@ -51,8 +37,8 @@ def test_counts_and_means_are_those_of_the_whole_history(embeddings):
     assert (users["rating_count"] == history.groupby("user_id").size().reindex(users.index)).all()
 
 
-def test_recommendations_hold_nothing_that_anybody_has_rated(embeddings, model, tmp_path):
-    write_recommendations(embeddings, model, 4, tmp_path)
+def test_recommendations_hold_nothing_that_anybody_has_rated(embeddings, one_stage_model, tmp_path):
+    write_recommendations(embeddings, one_stage_model, 4, tmp_path)
     recommended = pq.read_table(tmp_path / "recommendations.parquet").to_pandas()
     history = pq.read_table(embeddings / "history.parquet").to_pandas()
     assert (recommended.groupby("user_id").size() == 4).all()
@@ -60,7 +46,7 @@ def test_recommendations_hold_nothing_that_anybody_has_rated(embeddings, model, 
 
 
 def test_vectors_and_metrics_do_not_look_at_the_test_part(
-    examples_folder, transformed, model, embeddings, tmp_path
+    examples_folder, transformed, one_stage_model, embeddings, tmp_path
 ):
     # The same model and training part, but the test part names other movies.
     shutil.copytree(transformed.folder, tmp_path / "other")
@@ -70,7 +56,7 @@ def test_vectors_and_metrics_do_not_look_at_the_test_part(
     moved = pa.array((index + 1) % transformed.n_movies, pa.int32())
     pq.write_table(table.set_column(table.schema.get_field_index("movie_index"), "movie_index", moved), file)
     other = TransformedExamples(tmp_path / "other")
-    write_embeddings(examples_folder, other, model, tmp_path / "embeddings")
+    write_embeddings(examples_folder, other, one_stage_model, tmp_path / "embeddings")
     for name in ("users", "movies"):
         first, second = (
             from_column(pq.read_table(folder / f"{name}.parquet").column("embedding"))
@@ -79,7 +65,7 @@ def test_vectors_and_metrics_do_not_look_at_the_test_part(
         np.testing.assert_array_equal(first, second)
 
 
-def test_evaluation_equals_one_worked_out_user_by_user(transformed, model, embeddings):
+def test_evaluation_equals_one_worked_out_user_by_user(transformed, one_stage_model, embeddings):
     users = from_column(pq.read_table(embeddings / "users.parquet").column("embedding"))
     movies = from_column(pq.read_table(embeddings / "movies.parquet").column("embedding"))
     seen = History.of(
@@ -94,11 +80,11 @@ def test_evaluation_equals_one_worked_out_user_by_user(transformed, model, embed
         order = np.argsort(-(movies @ users[user]), kind="stable").tolist()
         if wanted:
             ndcg.append(ndcg_at_k([movie for movie in order if movie not in masked], wanted, 10))
-    evaluation = evaluate(transformed, model, EvaluatorConfig(), seed=0)
+    evaluation = evaluate(transformed, one_stage_model, EvaluatorConfig(), seed=0)
     assert evaluation.retrieval["ndcg@10"] == pytest.approx(np.mean(ndcg), abs=1e-4)
 
     predicted = predicted_ratings(
-        load_signature(model / "ranker"),
+        load_signature(one_stage_model / "ranker"),
         transformed,
         user_index=test.user_index,
         movie_index=test.movie_index,

@@ -177,7 +177,8 @@ class TestEdgeMovieIndex(MovieIndexContract):
 
 
 # As many candidates as movies, so that an approximate search finds what an exact one does.
-EVERY_CANDIDATE = HnswConfig(search_candidates=MOVIES, build_candidates=MOVIES, exact_below=1)
+# With so many links that the graph leads to every movie, however the threads that build it take turns.
+EVERY_CANDIDATE = HnswConfig(links=64, search_candidates=MOVIES, build_candidates=MOVIES, exact_below=1)
 
 
 class TestEdgeMovieIndexWithHnsw(MovieIndexContract):

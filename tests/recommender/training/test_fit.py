@@ -23,11 +23,12 @@ from recommender.training.report import TrainingReport
 QUICK = TrainerConfig(
     epochs=4, batch_size=32, model=TwoTowerConfig(dimension=16), ranking=RankingTrainingConfig(epochs=2)
 )
+ONCE = QUICK.model_copy(update={"refit": False})
 STREAM = InputConfig(mode="stream", chunk_ratings=700, shuffle_chunks=4)
 
 
 @pytest.mark.parametrize(
-    "config", [QUICK, QUICK.model_copy(update={"input": STREAM})], ids=["memory", "stream"]
+    "config", [ONCE, ONCE.model_copy(update={"input": STREAM})], ids=["memory", "stream"]
 )
 def test_one_seed_gives_one_result_and_another_seed_another(config, transformed):
     history = History.of(transformed.interactions("train"), transformed.n_users)
@@ -138,17 +139,16 @@ def test_with_no_test_part_there_is_nothing_to_be_judged_by(examples_folder, tmp
     config = TransformConfig(split=SplitConfig(test_size=0.0))
     transform(examples_folder, config, 7, tmp_path / "transformed")
     everything = TransformedExamples(tmp_path / "transformed")
-    train(everything, QUICK, 5, Tracking(), tmp_path / "model")
+    train(everything, ONCE, 5, Tracking(), tmp_path / "model")
     evaluation = evaluate(everything, tmp_path / "model", EvaluatorConfig(), seed=0)
     assert evaluation.retrieval == {}
     assert evaluation.validation["val_ndcg@10"] > 0
     assert bless(evaluation, EvaluatorConfig()).blessed
 
 
-def test_a_model_that_misses_a_threshold_is_not_blessed(transformed, tmp_path):
-    train(transformed, QUICK, 5, Tracking(), tmp_path / "model")
+def test_a_model_that_misses_a_threshold_is_not_blessed(transformed, one_stage_model):
     demanding = EvaluatorConfig(minimum={"ndcg@10": 0.99}, minimum_over={})
-    evaluation = evaluate(transformed, tmp_path / "model", demanding, seed=0)
+    evaluation = evaluate(transformed, one_stage_model, demanding, seed=0)
     verdict = bless(evaluation, demanding)
     assert not verdict.blessed
     assert verdict.reasons == (

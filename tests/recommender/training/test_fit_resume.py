@@ -1,6 +1,7 @@
 """A fit that is killed and started again ends as if nothing had happened."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ REPOSITORY = Path(__file__).parents[3]
 QUICK = TrainerConfig(
     epochs=4, batch_size=32, model=TwoTowerConfig(dimension=8), ranking=RankingTrainingConfig(epochs=3)
 )
+ONCE = QUICK.model_copy(update={"refit": False})
 # Everything that has a state: dropout, batch statistics, a schedule, averaged weights, streamed input.
 EVERYTHING = QUICK.model_copy(
     update={
@@ -36,22 +38,20 @@ EVERYTHING = QUICK.model_copy(
 PROCESS = """
 import logging, sys
 from pathlib import Path
-import numpy as np
 from recommender.features.transformed_examples import TransformedExamples
 from recommender.training.configuration import TrainerConfig
 from recommender.training.fit import fit
 
-folder, config, checkpoints, result = sys.argv[1:]
+folder, config, checkpoints = sys.argv[1:]
 logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
 examples, config = TransformedExamples(Path(folder)), TrainerConfig.model_validate_json(config)
-fitted = fit(examples, config, 3, checkpoints=Path(checkpoints))
-np.savez(result, *fitted.two_tower.get_weights(), *fitted.ranking_head.get_weights())
+fit(examples, config, 3, checkpoints=Path(checkpoints))
 """
 
 
-def fit_in_a_process(transformed, config, checkpoints, result, kill_at=None):
-    """Returns what it printed until it ended, or until it was killed at a line that begins so."""
-    arguments = [transformed.folder, config.model_dump_json(), checkpoints, result]
+def kill_a_fit(transformed, config, checkpoints, at):
+    """Fit in a process of its own, which is killed at a line that begins so."""
+    arguments = [transformed.folder, config.model_dump_json(), checkpoints]
     process = subprocess.Popen(
         [sys.executable, "-c", PROCESS, *map(str, arguments)],
         cwd=REPOSITORY,
@@ -62,27 +62,30 @@ def fit_in_a_process(transformed, config, checkpoints, result, kill_at=None):
     lines = []
     for line in process.stdout:
         lines.append(line)
-        if kill_at is not None and line.startswith(kill_at):
+        if line.startswith(at):
             process.kill()
-    assert process.wait() == (0 if kill_at is None else -signal.SIGKILL), "".join(lines)
-    return "".join(lines)
+    assert process.wait() == -signal.SIGKILL, "".join(lines)
 
 
-def test_a_killed_fit_ends_with_the_weights_of_one_that_was_not_killed(transformed, tmp_path):
-    killed, again = tmp_path / "killed", tmp_path / "again.npz"
-    fit_in_a_process(transformed, EVERYTHING, killed, again, kill_at="retrieval: epoch 3")
-    fit_in_a_process(transformed, EVERYTHING, killed, again, kill_at="retrieval, on everything: epoch 1")
-    fit_in_a_process(transformed, EVERYTHING, killed, again, kill_at="ranking, on everything: epoch 2")
-    assert not again.exists()
-    printed = fit_in_a_process(transformed, EVERYTHING, killed, again)
-    assert "continuing after epoch" in printed
-    assert "retrieval: epoch" not in printed  # That fit was finished.
-    assert "ranking: epoch" not in printed
+def test_a_killed_fit_ends_with_the_weights_of_one_that_was_not_killed(transformed, tmp_path, caplog):
+    killed = tmp_path / "killed"
+    for line in (
+        "retrieval: epoch 3",
+        "retrieval, on everything: epoch 1",
+        "ranking, on everything: epoch 2",
+    ):
+        kill_a_fit(transformed, EVERYTHING, killed, at=line)
+    with caplog.at_level("INFO", "recommender"):
+        again = fit(transformed, EVERYTHING, 3, checkpoints=killed)
+    assert "continuing after epoch" in caplog.text
+    assert "retrieval: epoch" not in caplog.text  # That fit was finished.
+    assert "ranking: epoch" not in caplog.text
     whole = fit(transformed, EVERYTHING, 3)
-    expected = [*whole.two_tower.get_weights(), *whole.ranking_head.get_weights()]
-    with np.load(again) as arrays:
-        for name, weights in zip(arrays.files, expected, strict=True):
-            np.testing.assert_array_equal(arrays[name], weights)
+    for name in ("two_tower", "ranking_head"):
+        for one, other in zip(
+            getattr(again, name).get_weights(), getattr(whole, name).get_weights(), strict=True
+        ):
+            np.testing.assert_array_equal(one, other)
 
 
 def test_a_fit_that_ended_early_ends_with_the_same_weights_and_curves_again(transformed, tmp_path):
@@ -97,12 +100,26 @@ def test_a_fit_that_ended_early_ends_with_the_same_weights_and_curves_again(tran
         np.testing.assert_array_equal(one, other)
 
 
-def test_only_the_newest_checkpoint_stays_and_none_after_success(transformed, tmp_path):
-    fit(transformed, QUICK, 3, checkpoints=tmp_path / "a fit")
+@pytest.fixture(scope="module")
+def finished(transformed, tmp_path_factory):
+    """The checkpoints of a fit that ended."""
+    folder = tmp_path_factory.mktemp("finished") / "a fit"
+    fit(transformed, ONCE, 3, checkpoints=folder)
+    return folder
+
+
+def test_only_the_newest_checkpoint_stays(finished):
     for task, newest in (("retrieval", "epoch-00004"), ("ranking", "epoch-00003")):
-        assert [folder.name for folder in (tmp_path / "a fit" / task).iterdir()] == [newest]
-    train(transformed, QUICK, 3, Tracking(), tmp_path / "model", tmp_path / "unfinished")
-    assert list((tmp_path / "unfinished").iterdir()) == []
+        assert [folder.name for folder in (finished / task).iterdir()] == [newest]
+
+
+def test_no_checkpoint_stays_after_success(transformed, finished, tmp_path):
+    # Both fits are there already, and only the model has to be written.
+    unfinished = tmp_path / "unfinished"
+    shutil.copytree(finished, unfinished / identity(transformed, ONCE, 3))
+    train(transformed, ONCE, 3, Tracking(), tmp_path / "model", unfinished)
+    assert (tmp_path / "model" / "user_tower").is_dir()
+    assert list(unfinished.iterdir()) == []
 
 
 def test_another_configuration_seed_or_split_never_continues_the_same_run(transformed):
@@ -112,8 +129,8 @@ def test_another_configuration_seed_or_split_never_continues_the_same_run(transf
     assert one != identity(transformed, QUICK, 4)
 
 
-def test_a_damaged_checkpoint_is_named(transformed, tmp_path):
-    fit(transformed, QUICK, 3, checkpoints=tmp_path)
+def test_a_damaged_checkpoint_is_named(transformed, finished, tmp_path):
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
     (tmp_path / "retrieval" / "epoch-00004" / BEST_WEIGHTS_FILE).write_bytes(b"not an archive")
     with pytest.raises(DataError, match=r"epoch-00004 cannot be used .*remove it"):
-        fit(transformed, QUICK, 3, checkpoints=tmp_path)
+        fit(transformed, ONCE, 3, checkpoints=tmp_path)

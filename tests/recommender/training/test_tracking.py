@@ -1,5 +1,7 @@
 """What MLflow keeps of a training run."""
 
+import shutil
+
 import mlflow
 import pytest
 
@@ -8,8 +10,17 @@ from recommender.training.report import TrainingReport
 from recommender.training.tracking import track_evaluation, tracked
 
 
+@pytest.fixture(scope="module")
+def empty_database(tmp_path_factory):
+    """An MLflow database in which nothing is yet: making one takes seconds, and copying it none."""
+    file = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    mlflow.MlflowClient(f"sqlite:///{file}").search_experiments()
+    return file
+
+
 @pytest.fixture
-def tracking(tmp_path, monkeypatch):
+def tracking(empty_database, tmp_path, monkeypatch):
+    shutil.copy(empty_database, tmp_path / "mlflow.db")
     # Training sets this one; the test puts it back as it was.
     monkeypatch.setenv("_MLFLOW_SERVER_ARTIFACT_ROOT", "")
     monkeypatch.delenv("_MLFLOW_SERVER_ARTIFACT_ROOT")

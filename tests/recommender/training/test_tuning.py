@@ -20,14 +20,24 @@ START = TrainerConfig(epochs=1, learning_rate=1e-9, batch_size=64, model=TwoTowe
 LEARNING_RATES = {"learning_rate": Range(min=1e-6, max=0.03, log=True)}
 
 
+AT_RANDOM = {"algorithm": "random", "max_trials": 4, "epochs": 1, "space": LEARNING_RATES}
+
+
 @pytest.fixture
 def search(transformed, tmp_path):
-    """Makes searches over the made-up ratings, all in one folder unless told otherwise."""
+    """Makes searches over the made-up ratings, all in one folder."""
 
-    def make(folder: str = "trials", **config) -> Search:
-        return Search(transformed.folder, START, TunerConfig(enabled=True, **config), 1, tmp_path / folder)
+    def make(**config) -> Search:
+        return Search(transformed.folder, START, TunerConfig(enabled=True, **config), 1, tmp_path / "trials")
 
     return make
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(transformed, tmp_path_factory):
+    """What a search at random gives, by one process that nobody stops: the configuration, and its trials."""
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    return tune(Search(transformed.folder, START, TunerConfig(enabled=True, **AT_RANDOM), 1, folder))
 
 
 def test_a_random_search_prefers_the_learning_rate_that_learns(search):
@@ -48,9 +58,9 @@ def test_hyperband_gives_early_trials_few_epochs_and_goes_on_with_the_best(searc
 
 
 def test_bayesian_optimisation_draws_each_configuration_once(search):
-    space = {"learning_rate": (1e-7, 1e-5, 1e-3, 0.03)}
+    space = {"learning_rate": (1e-5, 1e-3, 0.03)}
     best, trials = tune(search(algorithm="bayesian", max_trials=9, epochs=1, space=space))
-    assert sorted(trial.values["learning_rate"] for trial in trials.trials) == [1e-7, 1e-5, 1e-3, 0.03]
+    assert sorted(trial.values["learning_rate"] for trial in trials.trials) == [1e-5, 1e-3, 0.03]
     assert best.learning_rate == trials.ranked()[0].values["learning_rate"]
 
 
@@ -81,17 +91,16 @@ def test_the_configuration_that_a_search_starts_from_is_kept_where_no_trial_is_b
 
 
 def test_no_trial_begins_when_the_time_is_over_and_the_search_goes_on_with_more(search):
-    config = {"algorithm": "random", "max_trials": 2, "epochs": 1, "space": LEARNING_RATES}
+    config = AT_RANDOM | {"max_trials": 1}
     with pytest.raises(TrainingError, match=r"No trial .* tuner\.minutes"):
         tune(search(minutes=1e-9, **config))
     _, trials = tune(search(minutes=60.0, **config))
-    assert len(trials.trials) == 2
+    assert len(trials.trials) == 1
 
 
-def test_two_workers_share_the_trials_of_one_search(search):
-    config = {"algorithm": "random", "max_trials": 3, "epochs": 1, "space": LEARNING_RATES}
-    best, trials = tune(search("alone", **config))
-    best_of_two, trials_of_two = tune(search("two", workers=2, **config))
+def test_two_workers_share_the_trials_of_one_search(search, uninterrupted):
+    best, trials = uninterrupted
+    best_of_two, trials_of_two = tune(search(workers=2, **AT_RANDOM))
     assert best_of_two == best
     by_value = {trial.values["learning_rate"]: trial.score for trial in trials.trials}
     assert {trial.values["learning_rate"]: trial.score for trial in trials_of_two.trials} == {
@@ -115,8 +124,8 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_killed_search_goes_on_where_it_was(search, tmp_path, caplog, workers):
-    wanted = search(algorithm="random", max_trials=4, epochs=1, space=LEARNING_RATES, workers=workers)
+def test_a_killed_search_goes_on_where_it_was(search, uninterrupted, tmp_path, workers):
+    wanted = search(workers=workers, **AT_RANDOM)
     script = tmp_path / "search.py"
     script.write_text(SEARCH)
     arguments = [wanted.trainer.model_dump_json(), wanted.config.model_dump_json()]
@@ -138,13 +147,11 @@ def test_a_killed_search_goes_on_where_it_was(search, tmp_path, caplog, workers)
         if json.loads(file.read_text())["status"] == "COMPLETED"
     }
     assert finished
-    with caplog.at_level("INFO", "recommender"):
-        best, trials = tune(wanted)
+    # Whoever goes on may do so alone.
+    best, trials = tune(search(**AT_RANDOM))
     assert len(trials.trials) == 4
     for name, before in finished.items():
         assert (wanted.folder / wanted.project / name / "trial.json").read_text() == before
-    uninterrupted, all_trials = tune(
-        search("again", algorithm="random", max_trials=4, epochs=1, space=LEARNING_RATES)
-    )
-    assert best == uninterrupted
+    expected, all_trials = uninterrupted
+    assert best == expected
     assert [trial.values for trial in trials.trials] == [trial.values for trial in all_trials.trials]

@@ -19,12 +19,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from recommender.data.fetching.download import (
-    FetchedFile,
-    PinnedFile,
-    fetch,
-    fetch_text,
-)
+from recommender.data.fetching.download import fetch, fetch_text
+from recommender.data.fetching.pinned_file import FetchedFile, PinnedFile
 from recommender.errors import FetchError
 
 CONTENT = bytes(range(256)) * 4_000
@@ -292,7 +288,8 @@ def test_a_killed_download_is_gone_on_with(mirror, get, part):
     mirror.next = [stop_midway]
     program = (
         "import sys; from pathlib import Path\n"
-        "from recommender.data.fetching.download import PinnedFile, fetch\n"
+        "from recommender.data.fetching.download import fetch\n"
+        "from recommender.data.fetching.pinned_file import PinnedFile\n"
         f"pinned = PinnedFile({PINNED.name!r}, '', {SHA256!r}, {len(CONTENT)})\n"
         "fetch(pinned, [sys.argv[1]], Path(sys.argv[2]), on_progress=lambda *told: print(*told, flush=True))"
     )
@@ -332,13 +329,13 @@ def test_of_two_that_fetch_the_same_file_one_waits_for_the_other(mirror, get, ca
 
     mirror.next = [half_then_wait]
     watch = Watch()
-    logging.getLogger("recommender.data.fetching.download").addHandler(watch)
+    logging.getLogger("recommender.data.fetching.part").addHandler(watch)
     with ThreadPoolExecutor() as threads:
         first = threads.submit(get)
         assert begun.wait(30)
         second = threads.submit(get)
         assert first.result().path.read_bytes() == second.result().path.read_bytes() == CONTENT
-    logging.getLogger("recommender.data.fetching.download").removeHandler(watch)
+    logging.getLogger("recommender.data.fetching.part").removeHandler(watch)
     assert len(mirror.requests) == 1
     assert left_in(first.result().path.parent) == ["ml-tiny.zip"]
 

@@ -8,7 +8,6 @@ from typing import get_args
 import pytest
 
 from recommender.data.fetching import movielens
-from recommender.data.fetching.download import PinnedFile
 from recommender.data.fetching.movielens import (
     DATASETS,
     GROUPLENS,
@@ -18,6 +17,7 @@ from recommender.data.fetching.movielens import (
     fetch_dataset,
     registered_archives,
 )
+from recommender.data.fetching.pinned_file import PinnedFile
 from recommender.errors import FetchError
 
 SHARED = Path(__file__).parents[5] / "shared" / "data"
