@@ -71,7 +71,8 @@ class RedisLink:
         if not self.available:
             if self._clock() < self._try_again:
                 raise CacheUnavailableError("Redis did not answer lately and is left alone for some seconds.")
-            self._try_again = self._clock() + self._pause
+            # Nobody else tries before this has come to an end.
+            self._try_again = self._clock() + self._seconds + self._pause
         try:
             async with asyncio.timeout(self._seconds):
                 result = await operation(self._redis)

@@ -15,10 +15,10 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
+from benchmarks.faults.running_service import RunningService
 from recommender.release import Release, list_releases, live_version, promote, write_release
 from serving.app import create_app
 from serving.settings import Settings
-from tests.serving.conftest import RunningService
 
 URL = "/api/v1/releases"
 KEY = "an administrator's own key"
