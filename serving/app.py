@@ -17,7 +17,7 @@ from starlette.staticfiles import StaticFiles
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from recommender.data.rating_store import RatingStore
-from recommender.errors import ConfigurationError
+from recommender.errors import ConfigurationError, IndexUnavailableError
 from recommender.release import Release
 from recommender.retrieval.edge_index import EdgeMovieIndex
 from recommender.retrieval.movie_index import MovieIndex
@@ -192,7 +192,7 @@ def _opener(settings: Settings) -> OpenIndex:
     """How the index of a release is opened: on the server that settings name, or in this process."""
     url, key = settings.qdrant_url, settings.qdrant_api_key
     if url is None:
-        return lambda release: EdgeMovieIndex.open(release.index_folder)
+        return _open_here
 
     def open_on_server(release: Release) -> MovieIndex:
         client = connect(
@@ -200,9 +200,23 @@ def _opener(settings: Settings) -> OpenIndex:
             api_key=None if key is None else key.get_secret_value(),
             timeout_s=settings.qdrant_seconds,
         )
-        return ServerIndex(client, release.version, pause=settings.qdrant_pause_seconds)
+        return ServerIndex(
+            client, release.version, seconds=settings.qdrant_seconds, pause=settings.qdrant_pause_seconds
+        )
 
     return open_on_server
+
+
+def _open_here(release: Release) -> MovieIndex:
+    index = EdgeMovieIndex.open(release.index_folder)
+    if index.count() != len(release.movie_ids):
+        count = index.count()
+        index.close()
+        raise IndexUnavailableError(
+            f"The index in {release.index_folder} holds {count} movies, and the release has "
+            f"{len(release.movie_ids)}. Run the pipeline to build it again."
+        )
+    return index
 
 
 def _load(settings: Settings, open_index: OpenIndex) -> Service:

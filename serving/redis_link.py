@@ -90,8 +90,9 @@ class RedisLink:
 
     def _failed(self, error: Exception) -> None:
         self._failures += 1
-        if self._failures == _FAILURES:
+        if self._failures >= _FAILURES:
             self._try_again = self._clock() + self._pause
+        if self._failures == _FAILURES:
             _LOG.warning(
                 "Redis does not answer (%s: %s). Doing without, and trying again every %g s.",
                 type(error).__name__,

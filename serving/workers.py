@@ -15,6 +15,7 @@ from uvicorn.supervisors import Multiprocess
 
 from recommender.errors import MarqueeError
 from recommender.scratch_folder import ScratchFolder
+from serving.access.http_head import HeadLimits
 from serving.records import logs
 from serving.records.metrics import SHARED_FOLDER
 from serving.settings import Settings
@@ -32,6 +33,8 @@ def server_config(app: FastAPI | Callable[[], FastAPI], settings: Settings) -> u
         log_config=None,
         log_level="warning",
         access_log=False,
+        http=HeadLimits,
+        ws="none",
         proxy_headers=False,  # the app believes the proxies it is told to trust, and no others
         server_header=False,
         timeout_graceful_shutdown=settings.shutdown_seconds,

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 START_SECONDS = 60
+SAYING_SECONDS = 20
 
 
 class RunningService:
@@ -44,6 +45,8 @@ class RunningService:
                 env=variables(**settings) | dict(environment or {}),
             )
         self.said: list[str] = []
+        self._line_came = threading.Condition()
+        self._looked_at = 0
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._listens = threading.Event()
         self._reader.start()
@@ -54,6 +57,19 @@ class RunningService:
         line = next(line for line in self.said if "listens at" in line)
         self.address = line.split("listens at ")[1].split("/\n")[0].rstrip('/"} \n')
         """Such as `http://127.0.0.1:40123`."""
+
+    def has_said(self, words: str) -> bool:
+        """Whether it says something, now or soon, that was not asked for in this way before."""
+
+        def found() -> bool:
+            while self._looked_at < len(self.said):
+                self._looked_at += 1
+                if words in self.said[self._looked_at - 1]:
+                    return True
+            return False
+
+        with self._line_came:
+            return self._line_came.wait_for(found, SAYING_SECONDS)
 
     def stop(self, sent: signal.Signals = signal.SIGTERM) -> int:
         """Stop it, and return how it ended."""
@@ -78,7 +94,9 @@ class RunningService:
     def _read(self) -> None:
         assert self.process.stderr is not None
         for line in self.process.stderr:
-            self.said.append(line)
+            with self._line_came:
+                self.said.append(line)
+                self._line_came.notify_all()
             if "listens at" in line:
                 self._listens.set()
         self._listens.set()  # it has ended
