@@ -13,7 +13,6 @@ from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from starlette.middleware.cors import CORSMiddleware
-from starlette.staticfiles import StaticFiles
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from recommender.data.rating_store import RatingStore
@@ -33,6 +32,7 @@ from serving.caching.memory_cache import MemoryCache
 from serving.caching.redis_cache import RedisCache
 from serving.caching.repeats import RepeatedRequests, Repeats
 from serving.dependencies import Service
+from serving.page_files import PageFiles
 from serving.records import logs
 from serving.records.metrics import Metrics
 from serving.records.observation import Observation
@@ -120,7 +120,7 @@ def create_app(settings: Settings) -> FastAPI:
     ):
         app.include_router(routes.router)
     app.add_api_route("/docs", _documentation, include_in_schema=False)
-    app.mount("/", StaticFiles(directory=_WEB, html=True))
+    app.mount("/", PageFiles(directory=_WEB, html=True))
     return app
 
 

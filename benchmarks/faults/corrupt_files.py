@@ -93,7 +93,6 @@ def corrupt_files(releases: Path, folder: Path, *, most: int | None = None) -> d
         for path in written:
             for way in ("emptied", "overwritten"):
                 violations += _wrong_written(client, damaged, path, way)
-                _activated(client, first)
         logger.info("%d switches to a release that was written so", 2 * len(written))
         violations += _wrong_ratings(client, folder / "ratings.db")
         if (answer := _activated(client, second)).status_code != 200:

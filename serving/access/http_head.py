@@ -12,7 +12,7 @@ from serving.problems import MEDIA_TYPE, Problem
 LONGEST_HEAD: Final = 65_536
 """Bytes that target and headers of a request may have."""
 SLOWEST_HEAD_S: Final = 10.0
-"""How long a new connection may take until the head of its first request is there, in seconds."""
+"""How long the head of a request may take, from the connection or its own first byte on, in seconds."""
 
 
 class HeadLimits(HttpToolsProtocol):
@@ -30,7 +30,7 @@ class HeadLimits(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
         super().connection_made(transport)
-        self._late = self.loop.call_later(SLOWEST_HEAD_S, self._give_up)
+        self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""
@@ -38,12 +38,14 @@ class HeadLimits(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take what came, unless the head has become too long."""
+        """Take what came, and wait for the rest of a head, unless it has become too long."""
         if self._in_head:
             self._head += len(data)
         super().data_received(data)
-        if self._in_head and self._head > LONGEST_HEAD and not self.transport.is_closing():
-            self._refuse_long()
+        if self._in_head:
+            if self._head > LONGEST_HEAD:
+                self._refuse_long()
+            self._wait()
 
     def on_message_begin(self) -> None:
         """A request begins."""
@@ -57,7 +59,7 @@ class HeadLimits(HttpToolsProtocol):
         self._head = 0
         if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > LONGEST_HEAD:
             self._refuse_long()
-            return
+            raise ValueError("too long")  # which ends the parsing
         super().on_headers_complete()
 
     def send_400_response(self, msg: str) -> None:
@@ -68,6 +70,10 @@ class HeadLimits(HttpToolsProtocol):
         self._refuse(
             HTTPStatus.REQUEST_TIMEOUT, f"No whole head of a request came within {SLOWEST_HEAD_S:g} s."
         )
+
+    def _wait(self) -> None:
+        if self._late is None and not self.transport.is_closing():
+            self._late = self.loop.call_later(SLOWEST_HEAD_S, self._give_up)
 
     def _stop_waiting(self) -> None:
         if self._late is not None:
@@ -83,6 +89,9 @@ class HeadLimits(HttpToolsProtocol):
     def _refuse(self, status: HTTPStatus, detail: str) -> None:
         """Answer with a problem document, and close the connection."""
         if self.transport.is_closing():
+            return
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.transport.close()  # a refusal would be taken for the answer that is still to come
             return
         problem = Problem(
             title=status.phrase, status=status, detail=detail, instance="", request_id=os.urandom(16).hex()
