@@ -20,7 +20,6 @@ logger = logging.getLogger("recommender.benchmarks.faults")
 
 _KEY: Final = "an administrator's own key"
 _CONFLICT: Final = 409
-_UNAVAILABLE: Final = 503
 _READ_BY_THE_SERVICE: Final = (
     "movies.parquet",
     "users.parquet",
@@ -47,20 +46,22 @@ DAMAGES: Final[dict[str, Callable[[bytes], bytes | None]]] = {
 """What becomes of a file's bytes; None removes the file."""
 
 
-def corrupt_files(releases: Path, folder: Path, *, most: int | None = None) -> dict[str, Any]:
+def corrupt_files(
+    releases: Path, folder: Path, *, most: int | None = None, starts: int = 20
+) -> dict[str, Any]:
     """Damage files of a release before a service switches to it, and before a start.
 
     - At a switch the service must refuse with 409, name the file in its log and serve the release it has; so
       it must where `current` is damaged, or names a damaged release.
     - At the start it must end with one message that names the file.
     - A release that was written with such a file, so that its checksums agree, must be refused or answer.
-    - Where the ratings are overwritten under the running service, it must recommend all the same.
 
     Args:
         releases: folder of releases with a live one.
         folder: for the releases and the ratings.
-        most: how many files are damaged, spread over all of them; every one if None. Each is damaged in every
-            way before a switch, and in one way before a start.
+        most: how many files are damaged in every way before a switch, spread over all of them; every one if
+            None.
+        starts: how many of those are damaged in one way before a start.
     """
     first, second = two_releases(releases, folder / "releases")
     damaged = folder / "releases" / second
@@ -94,12 +95,12 @@ def corrupt_files(releases: Path, folder: Path, *, most: int | None = None) -> d
             for way in ("emptied", "overwritten"):
                 violations += _wrong_written(client, damaged, path, way)
         logger.info("%d switches to a release that was written so", 2 * len(written))
-        violations += _wrong_ratings(client, folder / "ratings.db")
         if (answer := _activated(client, second)).status_code != 200:
             violations.append(f"the whole release is refused: {answer.text[:300]}")
     if any("Traceback" in line for line in service.said):
         violations.append("the service wrote a traceback")
-    for number, path in enumerate(files):
+    started = _spread(files, starts)
+    for number, path in enumerate(started):
         with _damage(path, ways[number % len(ways)]):
             violations += _wrong_start(str(path), release=damaged, ratings=f"sqlite:///{folder}/new.db")
     for way in ("overwritten", "cut_short"):
@@ -107,14 +108,14 @@ def corrupt_files(releases: Path, folder: Path, *, most: int | None = None) -> d
         shutil.copy(folder / "ratings.db", store)
         with _damage(store, way):
             violations += _wrong_start(str(store), release=damaged, ratings=f"sqlite:///{store}")
-    logger.info("%d starts with a damaged file", len(files) + 2)
+    logger.info("%d starts with a damaged file", len(started) + 2)
     return {
         "files": len(files),
         "ways": ways,
         "switches_refused": len(files) * len(ways),
         "current_damaged": 4,
         "switches_to_what_was_written_so": 2 * len(written),
-        "starts_refused": len(files) + 2,
+        "starts_refused": len(started) + 2,
         "violations": violations[:SHOWN],
     }
 
@@ -179,19 +180,6 @@ def _wrong_written(client: httpx.Client, release: Path, path: Path, way: str) ->
         if served.status_code != 200:
             yield f"{path} {way} as written: {served.url.path} {served.status_code} {served.text[:300]}"
     shutil.rmtree(release.parent / version)
-
-
-def _wrong_ratings(client: httpx.Client, file: Path) -> Iterator[str]:
-    """What is wrong while the file of ratings is overwritten under the service, and once it is back."""
-    rating = {"movie_id": client.get("/api/v1/movies?limit=1").json()["items"][0]["movie_id"], "rating": 4.0}
-    with _damage(file, "overwritten"):
-        for user_id in range(1, 30):
-            served = client.get(f"/api/v1/recommendations/{user_id}?use_cache=false")
-            if served.status_code != 200:
-                yield f"ratings overwritten: recommendations are {served.status_code} {served.text[:300]}"
-            refused = client.post(f"/api/v1/users/{user_id}/ratings", json=rating)
-            if refused.status_code != _UNAVAILABLE:
-                yield f"ratings overwritten: a rating is answered with {refused.status_code}"
 
 
 def _wrong_start(named: str, **settings: Any) -> Iterator[str]:

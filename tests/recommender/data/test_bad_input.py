@@ -372,7 +372,7 @@ READ: dict[str, tuple[Input, list[tuple[Any, ...]], tuple[str, ...]]] = {
     "a movie rated twice by one user": (
         more("2,10,2,1000000300\n"),
         [*ROWS[:2], (2, 10, 2.0, 1_000_000_300)],
-        ("Dropped 1 earlier ratings of a movie that the same user rated again: repeated.parquet has them.",),
+        ("Dropped 1 earlier rating of a movie that the same user rated again: repeated.parquet has them.",),
     ),
     "a rating of a movie that is not listed": (
         more("3,99,2,1000000300\n"),
