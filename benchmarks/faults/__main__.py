@@ -62,11 +62,11 @@ def main(
     warnings.simplefilter("ignore")  # of qdrant-client's own engine, which is slow with many points
     faults: dict[str, Callable[[Path, Path], dict[str, Any]]] = {
         "server_killed": lambda live, folder: server_killed(live, folder, kills=20),
-        "redis": lambda live, folder: redis_failing(live, folder, rounds=10, answers=500),
+        "redis": lambda live, folder: redis_failing(live, folder, rounds=5, answers=500),
         "qdrant": _qdrant,
         "release_switches": lambda live, folder: release_switches(live, folder, switches=50, between=50),
         "full_disk": lambda live, folder: full_disk(live, folder, rounds=20),
-        "corrupt_files": corrupt_files,
+        "corrupt_files": lambda live, folder: corrupt_files(live, folder, most=24),
         "openapi": _openapi,
         "hostile_requests": hostile_requests,
     }
@@ -84,7 +84,8 @@ def main(
                 time.perf_counter() - began,
                 len(result[name]["violations"]),
             )
-    json.dump(result | circumstances("faults", ""), sys.stdout, indent=2)
+    arguments = "" if releases is None else f"--releases {releases}"
+    json.dump(result | circumstances("faults", arguments), sys.stdout, indent=2)
     sys.stdout.write("\n")
     if any(found["violations"] for found in result.values()):
         raise typer.Exit(1)
@@ -104,7 +105,7 @@ def _made(folder: Path) -> Path:
 
 def _qdrant(live: Path, folder: Path) -> dict[str, Any]:
     with qdrant_over_http() as url:
-        return qdrant_failing(live, folder, url, rounds=5, answers=200)
+        return qdrant_failing(live, folder, url, rounds=3, answers=200)
 
 
 def _openapi(live: Path, folder: Path) -> dict[str, Any]:
@@ -116,7 +117,7 @@ def _openapi(live: Path, folder: Path) -> dict[str, Any]:
         requests_per_minute_key=0,
     ) as service:
         described = schemathesis.openapi.from_url(f"{service.address}/openapi.json")
-        return {"schemathesis": schemathesis.__version__} | openapi_cases(described, _KEY, cases=250)
+        return {"schemathesis": schemathesis.__version__} | openapi_cases(described, _KEY, cases=320)
 
 
 if __name__ == "__main__":

@@ -198,8 +198,8 @@ def _notes_of_rows(
         )
     if unique.n_leaked:
         yield (
-            f"Dropped {counted(unique.n_leaked, 'rating')} of a movie that the same user also rated in a part "
-            f"of the split that is kept from the model: {REPEATED_FILE} has them."
+            f"Dropped {counted(unique.n_leaked, 'rating')} of a movie that the same user also rated in a "
+            f"part of the split that is kept from the model: {REPEATED_FILE} has them."
         )
     if n_added and files.movies is not None:
         yield f'Added {counted(n_added, "rated movie")} that {files.movies.name} lacks, as "Movie <id>".'

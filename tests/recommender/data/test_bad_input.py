@@ -377,7 +377,7 @@ READ: dict[str, tuple[Input, list[tuple[Any, ...]], tuple[str, ...]]] = {
     "a rating of a movie that is not listed": (
         more("3,99,2,1000000300\n"),
         [*ROWS, (3, 99, 2.0, 1_000_000_300)],
-        ('Added 1 rated movies that movies.csv lacks, as "Movie <id>".',),
+        ('Added 1 rated movie that movies.csv lacks, as "Movie <id>".',),
     ),
     "no times": (
         own("user_id,movie_id,rating\n1,10,4.5\n"),
