@@ -14,6 +14,7 @@ from fastapi.testclient import TestClient
 
 from benchmarks.faults.running_service import RunningService
 from recommender.release import Release, list_releases, live_version, promote, write_release
+from recommender.retrieval.edge_index import EdgeMovieIndex
 from serving.app import create_app
 from serving.settings import Settings
 
@@ -97,6 +98,24 @@ def test_what_cannot_be_served_changes_nothing(settings: Settings, two_releases:
             assert answer.headers["content-type"] == "application/problem+json"
             assert str(two_releases) not in answer.text
         assert live_version(two_releases) == client.get("/readyz").json()["release"] == older
+
+
+def test_an_index_of_other_movies_is_refused(
+    settings: Settings,
+    two_releases: Path,
+    live_release: Release,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    movie_ids, vectors = live_release.movie_ids[:-1], live_release.movie_vectors[:-1]
+    EdgeMovieIndex.build(tmp_path / "index", movie_ids, vectors)
+    parts = {path.name: path for path in live_release.folder.iterdir() if path.name != "manifest.json"}
+    manifest = live_release.manifest.model_dump(exclude=_WRITTEN_BY_ITSELF)
+    version = write_release(two_releases, parts | {"index": tmp_path / "index"}, manifest)
+    with TestClient(create_app(settings)) as client:
+        assert client.post(f"{URL}/{version}:activate", headers=ADMIN).status_code == 409
+        assert client.get("/readyz").json()["release"] == list_releases(two_releases)[0]
+    assert f"{two_releases / version}/index holds 41 movies, and the release has 42" in caplog.text
 
 
 def test_a_folder_that_may_not_be_written_is_told(
