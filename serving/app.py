@@ -20,7 +20,6 @@ from recommender.errors import ConfigurationError, IndexUnavailableError
 from recommender.release import Release
 from recommender.retrieval.edge_index import EdgeMovieIndex
 from recommender.retrieval.movie_index import MovieIndex
-from recommender.retrieval.qdrant_index import connect
 from serving import problems
 from serving.access.callers import Callers
 from serving.access.headers import REQUEST_ID, ResponseHeaders
@@ -193,6 +192,8 @@ def _opener(settings: Settings) -> OpenIndex:
     url, key = settings.qdrant_url, settings.qdrant_api_key
     if url is None:
         return _open_here
+
+    from recommender.retrieval.qdrant_index import connect
 
     def open_on_server(release: Release) -> MovieIndex:
         client = connect(

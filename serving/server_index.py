@@ -5,16 +5,20 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from qdrant_client import QdrantClient
 
 from recommender.errors import IndexUnavailableError
 from recommender.retrieval.movie_filter import MovieFilter
 from recommender.retrieval.movie_index import ScoredMovie
-from recommender.retrieval.qdrant_index import QdrantMovieIndex
+
+if TYPE_CHECKING:
+    # A service without a server starts without its client, which takes as long to import as all the rest.
+    from qdrant_client import QdrantClient
+
+    from recommender.retrieval.qdrant_index import QdrantMovieIndex
 
 _LOG = logging.getLogger("marquee.index")
 _FAILURES: Final = 3
@@ -40,7 +44,7 @@ class ServerIndex:
 
     def __init__(
         self,
-        client: QdrantClient,
+        client: "QdrantClient",
         version: str,
         *,
         seconds: float,
@@ -101,7 +105,7 @@ class ServerIndex:
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._client.close()
 
-    def _ask(self, question: Callable[[QdrantMovieIndex], _Result]) -> _Result:
+    def _ask(self, question: Callable[["QdrantMovieIndex"], _Result]) -> _Result:
         with self._lock:
             if not self.available:
                 if self._clock() < self._try_again:
@@ -127,7 +131,9 @@ class ServerIndex:
             self._failures = 0
         return result
 
-    def _answer(self, question: Callable[[QdrantMovieIndex], _Result]) -> _Result:
+    def _answer(self, question: Callable[["QdrantMovieIndex"], _Result]) -> _Result:
+        from recommender.retrieval.qdrant_index import QdrantMovieIndex
+
         if self._index is None:
             self._index = QdrantMovieIndex.open(self._client, self._version)
         return question(self._index)
