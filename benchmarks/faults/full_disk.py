@@ -82,7 +82,7 @@ def full_disk(releases: Path, folder: Path, *, rounds: int) -> dict[str, Any]:
     violations: list[str] = []
     refused = number = 0
     with _small_disk(folder / "disk") as disk:
-        settings = {
+        settings: dict[str, Any] = {
             "releases": releases,
             "ratings": f"sqlite:///{disk.folder}/ratings.db",
             "development": True,

@@ -4,7 +4,6 @@ import contextlib
 import logging
 from typing import Any
 
-import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
@@ -51,7 +50,7 @@ def openapi_cases(described: Any, key: str, *, cases: int) -> dict[str, Any]:
                 suppress_health_check=list(HealthCheck),
             )
             @given(operation.as_strategy(generation_mode=mode))
-            def ask(case: schemathesis.Case) -> None:
+            def ask(case: Any) -> None:
                 answer = case.call(headers={"X-API-Key": key})
                 statuses[answer.status_code] = statuses.get(answer.status_code, 0) + 1
                 try:

@@ -73,22 +73,20 @@ def qdrant_failing(
                 for number in range(rounds):
                     for way in ways:
                         link.go("whole")
-                        under_way.wait_until(lambda answer: _degraded(answer) == [])
+                        under_way.wait_until(_is_whole)
                         link.go(way)
                         fails = way in WITHOUT_INDEX
-                        came = under_way.wait_until(
-                            lambda answer, fails=fails: _degraded(answer) == (["index"] if fails else [])
-                        )
+                        came = under_way.wait_until(_is_degraded if fails else _is_whole)
                         after = under_way.wait_for(answers)
                         phases[way] += came + after
                         if fails:
-                            violations += unexpected(after, lambda answer: _degraded(answer) == ["index"])
+                            violations += unexpected(after, _is_degraded)
                     link.go("whole")
                     logger.info("the way to Qdrant has failed %d of %d times", number + 1, rounds)
             every = under_way.answers
     finally:
         link.close()
-    violations += unexpected(every, lambda answer: _degraded(answer) in ([], ["index"]))
+    violations += unexpected(every, lambda answer: _is_whole(answer) or _is_degraded(answer))
     first = {answer.question: _movies(answer) for answer in reversed(every)}
     violations += unexpected(every, lambda answer: _movies(answer) == first[answer.question])
     return {
@@ -102,7 +100,7 @@ def qdrant_failing(
         "phases": {
             way: {
                 "requests": len(came),
-                "without_index": sum(_degraded(answer) == ["index"] for answer in came),
+                "without_index": sum(map(_is_degraded, came)),
                 "milliseconds": milliseconds(came),
             }
             for way, came in phases.items()
@@ -125,8 +123,16 @@ def _sync(release: Release, url: str) -> None:
     client.close()
 
 
-def _degraded(answer: Answer) -> Any:
-    return json.loads(answer.text)["degraded"] if answer.status == 200 else f"status {answer.status}"
+def _is_whole(answer: Answer) -> bool:
+    return _does_without(answer, [])
+
+
+def _is_degraded(answer: Answer) -> bool:
+    return _does_without(answer, ["index"])
+
+
+def _does_without(answer: Answer, parts: list[str]) -> bool:
+    return answer.status == 200 and json.loads(answer.text)["degraded"] == parts
 
 
 def _movies(answer: Answer) -> list[int]:

@@ -39,7 +39,7 @@ def server_killed(releases: Path, folder: Path, *, kills: int, writers: int = 8)
     random = np.random.default_rng(1)
     database, copies = folder / "ratings.db", folder / "tmp"
     copies.mkdir()
-    settings = {
+    settings: dict[str, Any] = {
         "releases": releases,
         "ratings": f"sqlite:///{database}",
         "development": True,
