@@ -55,6 +55,10 @@ def main(
     releases: Annotated[
         Path | None, typer.Option(help="A folder of releases with a live one, instead of making one.")
     ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="A fault to try, instead of all: a key of the result. Repeatable."),
+    ] = None,
 ) -> None:
     """Try every fault."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
@@ -70,10 +74,14 @@ def main(
         "openapi": _openapi,
         "hostile_requests": hostile_requests,
     }
+    if unknown := set(only or ()) - faults.keys():
+        raise typer.BadParameter(f"no such fault: {', '.join(unknown)}; there are {', '.join(faults)}")
     result: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="marquee-benchmark-") as scratch:
         live = releases.absolute() if releases is not None else _made(Path(scratch))
         for name, fault in faults.items():
+            if only and name not in only:
+                continue
             folder = Path(scratch) / name
             folder.mkdir()
             began = time.perf_counter()
@@ -84,8 +92,10 @@ def main(
                 time.perf_counter() - began,
                 len(result[name]["violations"]),
             )
-    arguments = "" if releases is None else f"--releases {releases}"
-    json.dump(result | circumstances("faults", arguments), sys.stdout, indent=2)
+    arguments = ([] if releases is None else ["--releases", str(releases)]) + [
+        part for name in only or () for part in ("--only", name)
+    ]
+    json.dump(result | circumstances("faults", " ".join(arguments)), sys.stdout, indent=2)
     sys.stdout.write("\n")
     if any(found["violations"] for found in result.values()):
         raise typer.Exit(1)
