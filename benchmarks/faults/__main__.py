@@ -57,7 +57,7 @@ def main(
     ] = None,
     only: Annotated[
         list[str] | None,
-        typer.Option(help="A fault to try, instead of all: a key of the result. Repeatable."),
+        typer.Option(help="A fault to try instead of all: a key of the result. Repeatable."),
     ] = None,
 ) -> None:
     """Try every fault."""
@@ -85,7 +85,11 @@ def main(
             folder = Path(scratch) / name
             folder.mkdir()
             began = time.perf_counter()
-            result[name] = fault(live, folder)
+            try:
+                result[name] = fault(live, folder)
+            except Exception as error:  # noqa: BLE001 - the others are tried all the same
+                logger.exception("%s could not be tried to the end", name)
+                result[name] = {"violations": [f"{type(error).__name__}: {error}"]}
             logger.info(
                 "%s: %.0f s, %d violations",
                 name,

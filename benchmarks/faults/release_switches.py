@@ -3,7 +3,7 @@
 import json
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import httpx
 
@@ -13,7 +13,9 @@ from benchmarks.faults.running_service import RunningService
 
 logger = logging.getLogger("recommender.benchmarks.faults")
 
-_KEY = "an administrator's own key"
+_KEY: Final = "an administrator's own key"
+_SLOWEST_SWITCH_S: Final = 120.0
+"""A switch reads a whole release while others keep every processor busy."""
 
 
 def release_switches(
@@ -46,7 +48,9 @@ def release_switches(
     ):
 
         def switch(version: str) -> None:
-            answer = client.post(f"/api/v1/releases/{version}:activate", headers={"X-API-Key": _KEY})
+            answer = client.post(
+                f"/api/v1/releases/{version}:activate", headers={"X-API-Key": _KEY}, timeout=_SLOWEST_SWITCH_S
+            )
             assert (answer.status_code, answer.json()["release"]) == (200, version), answer.text
 
         questions = _questions(client)
