@@ -87,7 +87,7 @@ def main(
             began = time.perf_counter()
             try:
                 result[name] = fault(live, folder)
-            except Exception as error:  # noqa: BLE001 - the others are tried all the same
+            except Exception as error:
                 logger.exception("%s could not be tried to the end", name)
                 result[name] = {"violations": [f"{type(error).__name__}: {error}"]}
             logger.info(
