@@ -10,8 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-START_SECONDS = 60
-SAYING_SECONDS = 20
+START_SECONDS = 300
+SAYING_SECONDS = 60
 
 
 class RunningService:

@@ -19,6 +19,7 @@ logger = logging.getLogger("recommender.benchmarks.faults")
 
 LEAST, MOST = 30, 150
 """Ratings acknowledged before the service is killed; the number is drawn anew each time."""
+_BUSY: Final = 503
 FIRST_USER: Final = 10_000_000
 """No release has users from here on."""
 
@@ -110,6 +111,8 @@ def _until_killed(
                     answer = _rate(client, user_id, len(answers), movie_ids)
                 except httpx.TransportError:
                     return [*answers, None]
+                if answer.status_code == _BUSY:
+                    continue  # with the same key again, as the answer says
                 answer.raise_for_status()
                 answers.append(answer.json())
                 with lock:
