@@ -13,6 +13,7 @@ from rich.table import Table
 from pipelines.data_commands import data_app
 from pipelines.index_commands import index_app
 from pipelines.tuning_commands import tune
+from recommender.counted import counted
 from recommender.errors import MarqueeError
 from recommender.release import Release, list_releases, live_version, promote, rollback
 from recommender.retrieval.batch import recommend_all, write_table
@@ -170,7 +171,9 @@ def _recommend_to_one(release: Release, user: int, limit: int) -> None:
         table.add_column(name, justify=justify)  # type: ignore[arg-type]
     for rank, scored in enumerate(found.movies, start=1):
         movie = release.movie(scored.movie_id)
-        score = f"{scored.score:.0f} ratings" if found.strategy == "popular" else f"{scored.score:.3f}"
+        score = f"{scored.score:.3f}"
+        if found.strategy == "popular":
+            score = counted(round(scored.score), "rating")
         stars = "" if scored.predicted_rating is None else f"{scored.predicted_rating:.1f}"
         table.add_row(str(rank), escape(movie.title), escape(", ".join(movie.genres)), score, stars)
     console.print(table)

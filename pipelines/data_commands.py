@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
+from recommender.counted import counted
 from recommender.data.fetching import download, part, patience, progress_log
 from recommender.data.fetching.movielens import DATASETS, GROUPLENS, Dataset, fetch_dataset
 
@@ -83,7 +84,7 @@ def export_collected(
         n_ratings, n_removals = export_ratings(opened, to)
     finally:
         opened.close()
-    _print(f"{n_ratings:,} ratings and {n_removals:,} removals of {opened.name} in {to}")
+    _print(f"{counted(n_ratings, 'rating')} and {counted(n_removals, 'removal')} of {opened.name} in {to}")
 
 
 _SHOWN_BY_THE_BAR = frozenset(module.__name__ for module in (download, part, patience, progress_log))

@@ -13,15 +13,13 @@ from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from starlette.middleware.cors import CORSMiddleware
-from starlette.staticfiles import StaticFiles
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from recommender.data.rating_store import RatingStore
-from recommender.errors import ConfigurationError
+from recommender.errors import ConfigurationError, IndexUnavailableError
 from recommender.release import Release
 from recommender.retrieval.edge_index import EdgeMovieIndex
 from recommender.retrieval.movie_index import MovieIndex
-from recommender.retrieval.qdrant_index import connect
 from serving import problems
 from serving.access.callers import Callers
 from serving.access.headers import REQUEST_ID, ResponseHeaders
@@ -34,6 +32,7 @@ from serving.caching.redis_cache import RedisCache
 from serving.caching.repeats import RepeatedRequests, Repeats
 from serving.computing import Computing
 from serving.dependencies import Service
+from serving.page_files import PageFiles
 from serving.records import logs
 from serving.records.metrics import Metrics
 from serving.records.observation import Observation
@@ -121,7 +120,7 @@ def create_app(settings: Settings) -> FastAPI:
     ):
         app.include_router(routes.router)
     app.add_api_route("/docs", _documentation, include_in_schema=False)
-    app.mount("/", StaticFiles(directory=_WEB, html=True))
+    app.mount("/", PageFiles(directory=_WEB, html=True))
     return app
 
 
@@ -193,7 +192,9 @@ def _opener(settings: Settings) -> OpenIndex:
     """How the index of a release is opened: on the server that settings name, or in this process."""
     url, key = settings.qdrant_url, settings.qdrant_api_key
     if url is None:
-        return lambda release: EdgeMovieIndex.open(release.index_folder)
+        return _open_here
+
+    from recommender.retrieval.qdrant_index import connect
 
     def open_on_server(release: Release) -> MovieIndex:
         client = connect(
@@ -201,9 +202,23 @@ def _opener(settings: Settings) -> OpenIndex:
             api_key=None if key is None else key.get_secret_value(),
             timeout_s=settings.qdrant_seconds,
         )
-        return ServerIndex(client, release.version, pause=settings.qdrant_pause_seconds)
+        return ServerIndex(
+            client, release.version, seconds=settings.qdrant_seconds, pause=settings.qdrant_pause_seconds
+        )
 
     return open_on_server
+
+
+def _open_here(release: Release) -> MovieIndex:
+    index = EdgeMovieIndex.open(release.index_folder)
+    if index.count() != len(release.movie_ids):
+        count = index.count()
+        index.close()
+        raise IndexUnavailableError(
+            f"The index in {release.index_folder} holds {count} movies, and the release has "
+            f"{len(release.movie_ids)}. Run the pipeline to build it again."
+        )
+    return index
 
 
 def _load(settings: Settings, open_index: OpenIndex) -> Service:

@@ -71,7 +71,8 @@ class RedisLink:
         if not self.available:
             if self._clock() < self._try_again:
                 raise CacheUnavailableError("Redis did not answer lately and is left alone for some seconds.")
-            self._try_again = self._clock() + self._pause
+            # Nobody else tries before this has come to an end.
+            self._try_again = self._clock() + self._seconds + self._pause
         try:
             async with asyncio.timeout(self._seconds):
                 result = await operation(self._redis)
@@ -89,8 +90,9 @@ class RedisLink:
 
     def _failed(self, error: Exception) -> None:
         self._failures += 1
-        if self._failures == _FAILURES:
+        if self._failures >= _FAILURES:
             self._try_again = self._clock() + self._pause
+        if self._failures == _FAILURES:
             _LOG.warning(
                 "Redis does not answer (%s: %s). Doing without, and trying again every %g s.",
                 type(error).__name__,

@@ -5,7 +5,6 @@ import logging
 import os
 import socket
 import sys
-import tempfile
 from collections.abc import Callable
 from functools import partial
 
@@ -15,6 +14,8 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from recommender.errors import MarqueeError
+from recommender.scratch_folder import ScratchFolder
+from serving.access.http_head import HeadLimits
 from serving.records import logs
 from serving.records.metrics import SHARED_FOLDER
 from serving.settings import Settings
@@ -32,6 +33,8 @@ def server_config(app: FastAPI | Callable[[], FastAPI], settings: Settings) -> u
         log_config=None,
         log_level="warning",
         access_log=False,
+        http=HeadLimits,
+        ws="none",
         proxy_headers=False,  # the app believes the proxies it is told to trust, and no others
         server_header=False,
         timeout_graceful_shutdown=settings.shutdown_seconds,
@@ -70,8 +73,8 @@ def run_workers(
     Raises:
         MarqueeError: a process could not start; its own message said why.
     """
-    with tempfile.TemporaryDirectory(prefix="marquee-metrics-") as folder:
-        os.environ[SHARED_FOLDER] = folder  # the processes inherit it
+    with ScratchFolder("marquee-worker-metrics-") as folder:
+        os.environ[SHARED_FOLDER] = str(folder.path)  # the processes inherit it
         supervisor = _Supervisor(server_config(partial(_app, create_app, settings), settings), [listener])
         supervisor.run()
         del os.environ[SHARED_FOLDER]

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from ibis.backends.sql import SQLBackend
 
+from recommender.counted import counted
 from recommender.data.canonical import (
     MOVIES_ORDER,
     RATINGS_ORDER,
@@ -189,26 +190,26 @@ def _notes_of_rows(
     files: SourceFiles, unique: UniqueRatings, n_added: int, n_unreadable: int
 ) -> Iterator[str]:
     if n_unreadable:
-        yield f"Left out {n_unreadable:,} rows that cannot be read: {UNREADABLE_FILE} has them."
+        yield f"Left out {counted(n_unreadable, 'row')} that cannot be read: {UNREADABLE_FILE} has them."
     if n_earlier := unique.n_repeated - unique.n_leaked:
         yield (
-            f"Dropped {n_earlier:,} earlier ratings of a movie that the same user rated again: "
+            f"Dropped {counted(n_earlier, 'earlier rating')} of a movie that the same user rated again: "
             f"{REPEATED_FILE} has them."
         )
     if unique.n_leaked:
         yield (
-            f"Dropped {unique.n_leaked:,} ratings of a movie that the same user also rated in a part of the "
-            f"split that is kept from the model: {REPEATED_FILE} has them."
+            f"Dropped {counted(unique.n_leaked, 'rating')} of a movie that the same user also rated in a "
+            f"part of the split that is kept from the model: {REPEATED_FILE} has them."
         )
     if n_added and files.movies is not None:
-        yield f'Added {n_added:,} rated movies that {files.movies.name} lacks, as "Movie <id>".'
+        yield f'Added {counted(n_added, "rated movie")} that {files.movies.name} lacks, as "Movie <id>".'
 
 
 def _notes_of_collected(merged: CollectedReport | None) -> Iterator[str]:
     if merged is not None:
         yield (
-            f"Added {merged.n_ratings:,} ratings that a service collected; {merged.n_replaced:,} of the "
-            f"source gave way to them, and {merged.n_removed:,} that users removed there are gone."
+            f"Added {counted(merged.n_ratings, 'rating')} that a service collected; {merged.n_replaced:,} of "
+            f"the source gave way to them, and {merged.n_removed:,} that users removed there are gone."
         )
 
 

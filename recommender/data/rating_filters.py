@@ -8,6 +8,7 @@ from pathlib import Path
 from ibis.backends.sql import SQLBackend
 from ibis.expr import types as ir
 
+from recommender.counted import counted
 from recommender.data.columns import Columns
 from recommender.data.engine import stored
 from recommender.data.splits import Dropped, SplitConfig
@@ -43,7 +44,8 @@ def filter_ratings(
         ratings = leave_out(ratings)
         after = _size(ratings)
         n_ratings, n_users = before[0] - after[0], before[1] - after[1]
-        _log.info("%s %g left out %d ratings and %d users", name, value, n_ratings, n_users)
+        told = counted(n_ratings, "rating"), counted(n_users, "user")
+        _log.info("%s %g left out %s and %s", name, value, *told)
         dropped.append(Dropped(filter=name, value=value, n_ratings=n_ratings, n_users=n_users))
         before = after
     return ratings, tuple(dropped)
@@ -59,7 +61,7 @@ def _core(engine: SQLBackend, ratings: ir.Table, least: int, scratch: Path) -> i
         kept = stored(engine, fewer, scratch / f"core-{rounds}.parquet")
         _remove(scratch / f"core-{rounds - 1}.parquet")
         before, left = left, _size(kept)[0]
-        _log.info("k_core %d: round %d leaves %d ratings", least, rounds, left)
+        _log.info("k_core %d: round %d leaves %s", least, rounds, counted(left, "rating"))
     return kept
 
 

@@ -17,6 +17,7 @@ from ibis.expr import types as ir
 from pydantic import Field
 
 from recommender.configuration import Configuration
+from recommender.counted import counted
 from recommender.data.canonical_tables import REPEATED_FILE, UNREADABLE_FILE
 from recommender.data.checks.anomalies import Anomalies, Anomaly, Quarantine, write_anomalies
 from recommender.data.checks.cross_checks import (
@@ -297,7 +298,7 @@ def _check_unreadable(unreadable: ir.Table | None, files: Sequence[str]) -> Iter
             table=UNREADABLE_FILE,
             column="value",
             count=count,
-            message=f"{count:,} rows that ExampleGen could not read",
+            message=f"{counted(count, 'row')} that ExampleGen could not read",
             rows=first_rows(unreadable, files),
             remedy="Mend or remove these rows at the source.",
         )
@@ -311,7 +312,7 @@ def _check_repeated(repeated: ir.Table | None, files: Sequence[str]) -> Iterator
             table=REPEATED_FILE,
             column=Columns.MOVIE_ID,
             count=count,
-            message=f"{count:,} ratings gave way to another of the same movie by the same user",
+            message=f"{counted(count, 'rating')} gave way to another of the same movie by the same user",
             rows=first_rows(repeated, files),
             remedy=f"The last by time is used; {REPEATED_FILE} has the others.",
         )
@@ -338,7 +339,7 @@ def _check_share(quarantine: Quarantine, n_all: int) -> Iterator[Anomaly]:
 
 def _told(quarantine: Quarantine) -> str:
     reasons = ", ".join(f"{reason} {count:,}" for reason, count in quarantine.n_by_reason.items())
-    return f"Quarantined {quarantine.n_rows:,} rows ({quarantine.share:.3%}): {reasons}."
+    return f"Quarantined {counted(quarantine.n_rows, 'row')} ({quarantine.share:.3%}): {reasons}."
 
 
 def _count(table: ir.Table) -> int:

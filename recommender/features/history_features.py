@@ -90,7 +90,7 @@ class HistoryFeatures:
         try:
             with np.load(file, allow_pickle=False) as arrays:
                 return cls(arrays["movie_genres"], int(arrays["newest"]))
-        except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
+        except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile) as error:
             raise DataError(
                 f"{file} holds no features of movies ({error}): run the Trainer again."
             ) from error

@@ -169,7 +169,7 @@ class CandidateFeatures:
                 movies = {
                     name: arrays[name] for name in ("popularity", "mean_rating", "release_year", "genres")
                 }
-        except (OSError, ValueError, KeyError, BadZipFile) as error:
+        except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
             raise DataError(
                 f"{file} holds no features of movies ({error}): run the Trainer step again."
             ) from error

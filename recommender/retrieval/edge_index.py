@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from recommender.errors import IndexUnavailableError
 from recommender.retrieval.configuration import HnswConfig
 from recommender.retrieval.movie_filter import GENRES, MOVIE_ID, RATING_COUNT, RELEASE_YEAR, MovieFilter
 from recommender.retrieval.movie_index import ScoredMovie, best_in_order, best_of_each_in_order, check_batch
+from recommender.scratch_folder import ScratchFolder
 from recommender.sparse_copy import copy_sparse
 
 _CONFIG = "edge_config.json"
@@ -48,9 +48,7 @@ class EdgeMovieIndex:
     any number of services may read it.
     """
 
-    def __init__(
-        self, shard: Any, copy: "tempfile.TemporaryDirectory[str]", search_candidates: int | None
-    ) -> None:
+    def __init__(self, shard: Any, copy: ScratchFolder, search_candidates: int | None) -> None:
         """Made by `open`."""
         self._shard = shard
         self._copy = copy
@@ -149,9 +147,14 @@ class EdgeMovieIndex:
         """
         if not (folder / _CONFIG).is_file():
             raise IndexUnavailableError(f"There is no index in {folder}. Run the pipeline to build it.")
-        copy = tempfile.TemporaryDirectory(prefix="marquee-index-", ignore_cleanup_errors=True)
         try:
-            private = Path(copy.name) / "index"
+            copy = ScratchFolder("marquee-release-index-")
+        except OSError as error:
+            raise IndexUnavailableError(
+                f"The index in {folder} cannot be opened: there is no place for a copy of it ({error})."
+            ) from error
+        try:
+            private = copy.path / "index"
             shutil.copytree(folder, private, copy_function=copy_sparse)
             # Folders keep their modes when copied, and a release may be read-only.
             for directory in (private, *filter(Path.is_dir, private.rglob("*"))):
@@ -159,7 +162,7 @@ class EdgeMovieIndex:
             search = _Search.model_validate_json((private / _SEARCH).read_bytes())
             shard = qdrant_edge.EdgeShard.load(str(private))
         except Exception as error:
-            copy.cleanup()
+            copy.close()
             raise IndexUnavailableError(
                 f"The index in {folder} cannot be opened: {error}. Run the pipeline to build it again."
             ) from error
@@ -212,7 +215,7 @@ class EdgeMovieIndex:
     def close(self) -> None:
         """Close the shard and remove the copy it worked on."""
         self._shard.close()
-        self._copy.cleanup()
+        self._copy.close()
 
     def _request(self, vector: NDArray[np.float32], asked: int, condition: Any, exact: bool) -> Any:
         return qdrant_edge.QueryRequest(

@@ -172,7 +172,7 @@ class Neighbours:
                 weight=_mapped(folder / "weight.npy"),
                 by_rating=bool(np.load(folder / "by_rating.npy", allow_pickle=False)),
             )
-        except (OSError, ValueError) as error:
+        except (OSError, EOFError, ValueError) as error:
             raise DataError(f"{folder} holds no neighbours ({error}): run the Trainer step again.") from error
 
 

@@ -23,7 +23,7 @@ local after = full + tonumber(ARGV[1])
 if after - now > tonumber(ARGV[2]) then
     return {0, tostring(full - now)}
 end
-redis.call('SET', KEYS[1], string.format('%.6f', after), 'PX', math.ceil(1000 * (after - now)))
+redis.call('SET', KEYS[1], string.format('%.6f', after), 'PX', math.max(1, math.ceil(1000 * (after - now))))
 return {1, tostring(after - now)}
 """
 

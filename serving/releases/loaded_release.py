@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Self
 
+from recommender.errors import MarqueeError, ReleaseError
 from recommender.release import Release
 from recommender.retrieval.movie_index import MovieIndex
 from recommender.retrieval.recommend import Recommender
@@ -67,9 +68,15 @@ class LoadedRelease:
         index = open_index(release)
         try:
             loaded = cls(release, index)
-        except BaseException:
+        except BaseException as error:
             index.close()
-            raise
+            if isinstance(error, MarqueeError) or not isinstance(error, Exception):
+                raise
+            # Files that agree with the manifest and yet hold something that nobody thought of.
+            raise ReleaseError(
+                f"{release.folder} cannot be served: {type(error).__name__}: {error}. "
+                "Write the release again with the pipeline, or serve another one."
+            ) from error
         counts = release.manifest.counts
         _LOG.info(
             "Release %s is whole: %d users, %d movies, %d ratings, made ready in %.1f s.",

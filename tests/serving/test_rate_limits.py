@@ -61,6 +61,15 @@ def test_redis_counts_for_all_who_share_it(redis_server: ValkeyServer) -> None:
     assert 0 < redis_server.client().ttl("marquee:rate:a") <= 60
 
 
+def test_redis_counts_however_many_are_allowed(redis_server: ValkeyServer) -> None:
+    async def count() -> None:
+        link = RedisLink(f"redis://127.0.0.1:{redis_server.port}", seconds=10, pause=5)
+        assert (await RedisRateLimits(link).take("a", 10**12)).allowed
+        await link.close()
+
+    asyncio.run(count())
+
+
 def test_without_redis_each_process_counts_itself(redis_server: ValkeyServer) -> None:
     async def count() -> None:
         link = RedisLink(f"redis://127.0.0.1:{redis_server.port}", seconds=10, pause=5)

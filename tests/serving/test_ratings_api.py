@@ -2,18 +2,11 @@
 
 import contextlib
 import json
-import os
-import resource
-import signal
 import sqlite3
-import subprocess
-import sys
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
@@ -211,103 +204,6 @@ def test_a_damaged_store_refuses_the_start(small_releases: Path, tmp_path: Path)
 def test_ratings_stay_beside_the_releases_unless_said_otherwise(tmp_path: Path) -> None:
     assert Settings(releases=tmp_path / "releases").ratings_url == f"sqlite:///{tmp_path}/ratings.db"
     assert Settings(ratings="postgresql+psycopg://h/d").ratings_url == "postgresql+psycopg://h/d"
-
-
-SERVE = """
-import sys
-from pathlib import Path
-from serving.app import serve
-from serving.settings import Settings
-serve(Settings(releases=Path(sys.argv[1]), ratings=f"sqlite:///{sys.argv[2]}", port=0, development=True))
-"""
-
-
-def start(*arguments: object) -> tuple["subprocess.Popen[str]", str]:
-    process = subprocess.Popen(
-        [sys.executable, "-u", "-c", SERVE, *map(str, arguments)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    for line in process.stderr:
-        if "listens at" in line:
-            return process, line.split("listens at ")[1].strip().rstrip("/")
-    raise AssertionError("the service did not start")
-
-
-def test_a_killed_service_has_lost_no_rating_that_it_acknowledged(
-    small_releases: Path, live_release: Release, tmp_path: Path
-) -> None:
-    acknowledged: dict[tuple[int, int], dict[str, Any]] = {}
-    movie_ids = live_release.movie_ids.tolist()
-    process, address = start(small_releases, tmp_path / "ratings.db")
-
-    def rate_until_killed(user_id: int) -> None:
-        with httpx.Client(base_url=address) as client:
-            for movie_id in movie_ids:
-                try:
-                    answer = rate(client, user_id, movie_id)
-                except httpx.TransportError:
-                    return
-                acknowledged[user_id, movie_id] = answer.json()
-                if len(acknowledged) == 60:
-                    process.kill()
-
-    def rate(client: httpx.Client, user_id: int, movie_id: int) -> httpx.Response:
-        answer = client.post(
-            f"/api/v1/users/{user_id}/ratings",
-            json={"movie_id": movie_id, "rating": 3.5},
-            headers={"Idempotency-Key": f"{user_id}-{movie_id}"},
-        )
-        assert answer.status_code == 201
-        return answer
-
-    users = range(1_000, 1_008)
-    with ThreadPoolExecutor(len(users)) as threads:
-        list(threads.map(rate_until_killed, users))
-    process.communicate()
-    assert 60 <= len(acknowledged) < len(users) * len(movie_ids)
-
-    process, address = start(small_releases, tmp_path / "ratings.db")
-    try:
-        with httpx.Client(base_url=address) as client:
-            for (user_id, movie_id), before in acknowledged.items():
-                answer = rate(client, user_id, movie_id)
-                assert answer.headers["Idempotency-Replayed"] == "true"
-                assert answer.json() == before
-            for user_id in users:
-                for movie_id in movie_ids:
-                    rate(client, user_id, movie_id)
-                answer = client.get(f"/api/v1/users/{user_id}/ratings").json()
-                assert answer["rating_count"] == answer["version"] == len(movie_ids)
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=30)
-
-
-def test_a_full_disk_refuses_ratings_and_nothing_else(small_releases: Path, tmp_path: Path) -> None:
-    process, address = start(small_releases, tmp_path / "ratings.db")
-    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (200_000, 200_000))
-    try:
-        with httpx.Client(base_url=address) as client:
-            for n in range(1_000):
-                answer = client.post(
-                    "/api/v1/users/1000/ratings",
-                    json={"movie_id": 5, "rating": 4.0},
-                    headers={"Idempotency-Key": f"{n:0128d}"},
-                )
-                if answer.status_code != 201:
-                    break
-            assert (answer.status_code, answer.json()["status"]) == (507, 507)
-            assert "no room for more ratings" in answer.json()["detail"]
-            assert str(tmp_path) not in answer.text
-            assert client.get("/api/v1/users/1000/ratings").json()["version"] == n
-            assert client.get("/api/v1/recommendations/7").status_code == 200
-    finally:
-        process.send_signal(signal.SIGINT)
-        said = process.communicate(timeout=30)[1]
-    assert f"{tmp_path}/ratings.db: nothing more can be written" in said
 
 
 def test_a_store_that_is_kept_busy_says_when_to_come_back(client: TestClient, tmp_path: Path) -> None:

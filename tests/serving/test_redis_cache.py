@@ -3,13 +3,11 @@
 import asyncio
 import logging
 import os
-import re
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -130,75 +128,3 @@ def test_a_password_is_never_told(redis_server: ValkeyServer, caplog: pytest.Log
     with pytest.raises(ConfigurationError, match="MARQUEE_REDIS_URL") as unreadable:
         RedisLink("http://:hunter2-secret@somewhere", seconds=1, pause=1)
     assert "hunter2" not in str(unreadable.value)
-
-
-async def ask(client: httpx.AsyncClient, requests: int) -> list[httpx.Response]:
-    """Requests over many connections at once, each a different question; a slow answer is an error."""
-    questions = iter(range(requests))
-
-    async def one_after_another() -> list[httpx.Response]:
-        return [await client.get(f"{PATH}/{1 + n % 30}", params={"limit": 1 + n % 97}) for n in questions]
-
-    answers = await asyncio.gather(*(one_after_another() for _ in range(CONNECTIONS)))
-    return [answer for some in answers for answer in some]
-
-
-def parts(answers: list[httpx.Response]) -> set[tuple[str, ...]]:
-    """What the answers did without; all of them are answers."""
-    assert {answer.status_code for answer in answers} == {200}
-    return {tuple(answer.json()["degraded"]) for answer in answers}
-
-
-async def until_whole(client: httpx.AsyncClient) -> None:
-    """Asks until Redis is used again; ends in the client's time-out, not in a wait."""
-    async with asyncio.timeout(60):
-        while (await client.get(f"{PATH}/1")).json()["degraded"]:
-            pass
-
-
-def test_redis_stopped_hung_restarted_and_flushed_under_load_fails_no_request(
-    redis_server: ValkeyServer, start_service: Callable[..., Any]
-) -> None:
-    service = start_service(
-        redis_url=address_of(redis_server),
-        redis_seconds=0.5,
-        redis_pause_seconds=0.2,
-        requests_per_minute_address=1_000_000,
-    )
-
-    async def load() -> None:
-        # No answer may take longer than this, whatever Redis does.
-        async with httpx.AsyncClient(base_url=service.address, timeout=20) as client:
-            assert parts(await ask(client, 300)) == {()}
-            assert len(redis_server.client().keys(b"marquee:2:recommendations:*")) > 200
-
-            under_load = asyncio.create_task(ask(client, 300))
-            await asyncio.to_thread(redis_server.client().flushall)
-            assert parts(await under_load) == {()}
-
-            under_load = asyncio.create_task(ask(client, 300))
-            with hanging(redis_server):
-                assert parts(await ask(client, 300)) <= {(), ("cache",)}
-                assert parts(await ask(client, 100)) == {("cache",)}
-                assert (await client.get("/readyz")).json()["degraded"] == ["cache"]
-            assert parts(await under_load) <= {(), ("cache",)}
-            await until_whole(client)
-
-            under_load = asyncio.create_task(ask(client, 300))
-            await asyncio.to_thread(redis_server.stop)
-            assert parts(await under_load) <= {(), ("cache",)}
-            assert parts(await ask(client, 100)) == {("cache",)}
-            await asyncio.to_thread(redis_server.start)
-            await until_whole(client)
-            assert parts(await ask(client, 300)) == {()}
-            assert (await client.get("/readyz")).json()["degraded"] == []
-
-            counted = (await client.get("/metrics")).text
-            assert float(re.search(r'degradations_total{part="cache"} (\S+)', counted)[1]) >= 200
-            assert 'lookups_total{result="hit"}' in counted
-            assert 'lookups_total{result="unavailable"}' in counted
-
-    asyncio.run(load())
-    service.stop()
-    told = [line for line in service.said if "Redis does not answer" in line]
-    assert 2 <= len(told) <= 6, told

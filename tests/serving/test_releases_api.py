@@ -2,12 +2,9 @@
 
 import gc
 import itertools
-import json
 import shutil
-import threading
 import weakref
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +12,11 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
+from benchmarks.faults.running_service import RunningService
 from recommender.release import Release, list_releases, live_version, promote, write_release
+from recommender.retrieval.edge_index import EdgeMovieIndex
 from serving.app import create_app
 from serving.settings import Settings
-from tests.serving.conftest import RunningService
 
 URL = "/api/v1/releases"
 KEY = "an administrator's own key"
@@ -102,6 +100,24 @@ def test_what_cannot_be_served_changes_nothing(settings: Settings, two_releases:
         assert live_version(two_releases) == client.get("/readyz").json()["release"] == older
 
 
+def test_an_index_of_other_movies_is_refused(
+    settings: Settings,
+    two_releases: Path,
+    live_release: Release,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    movie_ids, vectors = live_release.movie_ids[:-1], live_release.movie_vectors[:-1]
+    EdgeMovieIndex.build(tmp_path / "index", movie_ids, vectors)
+    parts = {path.name: path for path in live_release.folder.iterdir() if path.name != "manifest.json"}
+    manifest = live_release.manifest.model_dump(exclude=_WRITTEN_BY_ITSELF)
+    version = write_release(two_releases, parts | {"index": tmp_path / "index"}, manifest)
+    with TestClient(create_app(settings)) as client:
+        assert client.post(f"{URL}/{version}:activate", headers=ADMIN).status_code == 409
+        assert client.get("/readyz").json()["release"] == list_releases(two_releases)[0]
+    assert f"{two_releases / version}/index holds 41 movies, and the release has 42" in caplog.text
+
+
 def test_a_folder_that_may_not_be_written_is_told(
     settings: Settings, two_releases: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,76 +159,6 @@ def test_what_is_promoted_elsewhere_is_followed_and_what_is_broken_is_not(
         lines = (caplog.text for _ in served)
         assert any(f"There is no release at {two_releases / older}" in line for line in lines)
         assert client.get("/readyz").json()["release"] == newer
-
-
-def test_fifty_switches_under_load_fail_no_request_and_mix_no_answer(
-    start_service: Callable[..., RunningService], two_releases: Path, tmp_path: Path
-) -> None:
-    versions = list_releases(two_releases)
-    service = start_service(
-        releases=two_releases,
-        ratings=f"sqlite:///{tmp_path / 'ratings.db'}",
-        admin_keys=KEY,
-        requests_per_minute_address=0,
-        cache_entries=50,
-    )
-    done = threading.Event()
-    paths = [
-        "/api/v1/recommendations/{user}?explain=true",
-        "/api/v1/recommendations/{user}?use_cache=false&limit=20",
-        "/api/v1/movies?query=waltz",
-        "/api/v1/movies/5/similar",
-        "/readyz",
-    ]
-    asked: dict[str, set[str]] = {}
-
-    def ask(worker: int) -> int:
-        count = 0
-        with httpx.Client(base_url=service.address, timeout=30) as client:
-            while not done.is_set():
-                path = paths[count % len(paths)].format(user=1 + (worker + count) % 30)
-                if count % 7 == 6:
-                    answer = client.post("/api/v1/recommendations:batch", json={"user_ids": [1, 2, 3, 999]})
-                else:
-                    answer = client.get(path)
-                assert answer.status_code == 200, answer.text
-                named = releases_in(answer.json())
-                assert len(named) == 1, answer.text
-                # Both releases know the same, so that an answer is the same but for the name.
-                plain = answer.text.replace(*named, "RELEASE") if path != "/readyz" else path
-                asked.setdefault(f"{count % 7 == 6} {path}", set()).add(without_times(plain))
-                count += 1
-        return count
-
-    with ThreadPoolExecutor(2) as threads:
-        counts = [threads.submit(ask, worker) for worker in range(2)]
-        with httpx.Client(base_url=service.address, timeout=60, headers=ADMIN) as admin:
-            for turn in range(50):
-                target = versions[(turn + 1) % 2]
-                try:
-                    assert admin.post(f"{URL}/{target}:activate").json()["release"] == target
-                except BaseException:
-                    done.set()
-                    raise
-        done.set()
-        assert sum(count.result() for count in counts) > 50
-    assert {path: len(answers) for path, answers in asked.items() if len(answers) != 1} == {}
-    assert live_version(two_releases) == versions[0]
-
-
-def releases_in(answer: Any) -> set[str]:
-    """Every release that an answer names."""
-    if isinstance(answer, list):
-        return set().union(*map(releases_in, answer))
-    if isinstance(answer, dict):
-        named = {answer["release"]} if "release" in answer else set()
-        return named.union(*map(releases_in, answer.values()))
-    return set()
-
-
-def without_times(text: str) -> str:
-    """An answer in one spelling."""
-    return text if text.startswith("/") else json.dumps(json.loads(text), sort_keys=True)
 
 
 def test_several_workers_follow_one_switch(

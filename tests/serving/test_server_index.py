@@ -83,7 +83,8 @@ def test_without_the_server_every_vector_is_searched_until_it_is_back(
 def test_a_server_that_fails_is_left_alone_and_tried_again(live_release: Release) -> None:
     now = [0.0]
     url = f"http://127.0.0.1:{free_port()}"
-    index = ServerIndex(connect(url, timeout_s=1), live_release.version, pause=5, clock=lambda: now[0])
+    client = connect(url, timeout_s=1)
+    index = ServerIndex(client, live_release.version, seconds=1, pause=5, clock=lambda: now[0])
     for _ in range(3):
         assert index.available
         with pytest.raises(IndexUnavailableError, match="did not answer: "):

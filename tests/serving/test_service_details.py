@@ -62,6 +62,16 @@ def test_what_is_not_there_is_a_problem(client: TestClient, method: str, path: s
     assert answer.headers["content-type"] == "application/problem+json"
 
 
+@pytest.mark.parametrize("path", ["/", "/app.js", "/app.css"])
+def test_a_file_of_the_page_is_asked_for_each_time_and_sent_once(client: TestClient, path: str) -> None:
+    answer = client.get(path)
+    assert answer.headers["cache-control"] == "no-cache"
+    again = client.get(path, headers={"If-None-Match": answer.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert again.headers["cache-control"] == "no-cache"
+    assert client.get(path, headers={"If-None-Match": '"another"'}).content == answer.content
+
+
 def test_no_file_outside_the_page_is_served(client: TestClient) -> None:
     assert client.get("/../app.py").status_code == 404
     assert client.get("/%2e%2e/app.py").status_code == 404

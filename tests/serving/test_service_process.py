@@ -95,7 +95,7 @@ def test_a_stopped_service_leaves_no_copy_of_the_index(
         env={"TMPDIR": str(tmp_path)},
     )
     assert any("listens at" in line for line in iter(process.stderr.readline, ""))
-    assert len(list(tmp_path.glob("marquee-index-*"))) == 1
+    assert len(list(tmp_path.glob("marquee-release-index-*"))) == 1
     process.send_signal(sent)
     process.communicate(timeout=30)
     assert list(tmp_path.iterdir()) == []

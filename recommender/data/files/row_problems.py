@@ -9,6 +9,7 @@ from typing import Final, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from recommender.counted import counted
 from recommender.data.columns import Columns
 from recommender.errors import DataError
 
@@ -129,10 +130,9 @@ REFUSED: Final = UnreadableRows()
 
 
 def _error(path: Path, shown: Sequence[RowProblem], count: int, called: RowName) -> DataError:
-    lines = f"1 {called}" if count == 1 else f"{count:,} {called}s"
     told = "".join(f"\n  {called} {problem}" for problem in shown)
     more = f"\n  and {count - len(shown):,} more" if count > len(shown) else ""
     return DataError(
-        f"{path}: {lines} cannot be used.{told}{more}\n"
+        f"{path}: {counted(count, called)} cannot be used.{told}{more}\n"
         "Mend or remove what is named here, or fetch the file again if it was cut short."
     )

@@ -372,12 +372,12 @@ READ: dict[str, tuple[Input, list[tuple[Any, ...]], tuple[str, ...]]] = {
     "a movie rated twice by one user": (
         more("2,10,2,1000000300\n"),
         [*ROWS[:2], (2, 10, 2.0, 1_000_000_300)],
-        ("Dropped 1 earlier ratings of a movie that the same user rated again: repeated.parquet has them.",),
+        ("Dropped 1 earlier rating of a movie that the same user rated again: repeated.parquet has them.",),
     ),
     "a rating of a movie that is not listed": (
         more("3,99,2,1000000300\n"),
         [*ROWS, (3, 99, 2.0, 1_000_000_300)],
-        ('Added 1 rated movies that movies.csv lacks, as "Movie <id>".',),
+        ('Added 1 rated movie that movies.csv lacks, as "Movie <id>".',),
     ),
     "no times": (
         own("user_id,movie_id,rating\n1,10,4.5\n"),

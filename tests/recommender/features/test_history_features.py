@@ -60,7 +60,8 @@ def test_movies_without_a_genre_speak_for_none():
     assert of([3], [3.0], [NO_TIME])[1] == []
 
 
-def test_something_else_is_not_read(tmp_path):
-    (tmp_path / "features.npz").write_bytes(b"PK something else")
+@pytest.mark.parametrize("content", [b"PK something else", b""])
+def test_something_else_is_not_read(tmp_path, content):
+    (tmp_path / "features.npz").write_bytes(content)
     with pytest.raises(DataError, match=r"features\.npz holds no features"):
         HistoryFeatures.load(tmp_path / "features.npz")

@@ -381,7 +381,7 @@ def test_parts_come_from_their_files_and_what_is_tested_is_not_trained_on(shop):
     assert any(
         note.startswith("Dropped 2 ratings of a movie that the same user also") for note in report.notes
     )
-    assert any(note.startswith("Dropped 1 earlier ratings") for note in report.notes)
+    assert any(note.startswith("Dropped 1 earlier rating") for note in report.notes)
 
 
 def test_a_part_without_ratings_is_refused(shop):

@@ -1,0 +1,1 @@
+"""What fails around the service, tried for real: `python -m benchmarks.faults`."""
