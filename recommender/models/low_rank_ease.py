@@ -1,8 +1,6 @@
 """EASE's scores as dot products of short vectors."""
 
-import logging
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -10,14 +8,9 @@ from pydantic import Field
 from scipy.sparse.linalg import LinearOperator, eigsh
 
 from recommender.configuration import Configuration
-from recommender.evaluation.baselines.ease import ease_weights
+from recommender.evaluation.baselines.ease import ease_weights_of, movies_with_room
 from recommender.evaluation.baselines.rating_matrix import rating_matrix
 from recommender.features.transformed_examples import History
-
-logger = logging.getLogger(__name__)
-
-_GIGABYTE: Final = 1e9
-_FLOAT32_BYTES: Final = 4
 
 
 class LowRankEaseConfig(Configuration):
@@ -66,22 +59,12 @@ def low_rank_ease(history: History, n_movies: int, config: LowRankEaseConfig) ->
     Returns:
         The vectors; 0 for movies without ratings, and for those that memory has no room for.
     """
-    counts = np.bincount(history.movie_index, minlength=n_movies)
-    most = int((config.memory_gb * _GIGABYTE / _FLOAT32_BYTES) ** 0.5)
-    n_rated = np.count_nonzero(counts)
-    chosen = np.sort(np.argsort(-counts, kind="stable")[: min(most, n_rated)])
-    if len(chosen) < n_rated:
-        logger.info(
-            "low-rank EASE of the %s movies with most ratings, of %s: memory_gb is %g",
-            f"{len(chosen):,}",
-            f"{n_movies:,}",
-            config.memory_gb,
-        )
+    chosen = movies_with_room(history, n_movies, config.memory_gb, "low-rank EASE")
     pieces = history.of_movies(chosen, n_movies)
     if config.piece_length is not None:
         pieces = pieces.pieces(config.piece_length)
     ratings = rating_matrix(pieces, len(chosen))
-    weights = ease_weights(pieces, len(chosen), config.regularization, config.memory_gb)
+    weights = ease_weights_of(ratings, config.regularization)
     rank = min(config.rank, len(chosen))
 
     def product(vector: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -1,6 +1,5 @@
 """How much one movie speaks for another, and a user's whole history for a candidate."""
 
-import logging
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,13 +14,8 @@ from recommender.configuration import Configuration
 from recommender.errors import DataError
 from recommender.features.history import History
 
-logger = logging.getLogger(__name__)
-
 _BLOCK_ELEMENTS: Final = 2**24
 """Scores held at a time: 64 MiB as float32."""
-_PAIR_BYTES: Final = 8
-"""The Gram matrix and what becomes its inverse, float32."""
-_GIGABYTE: Final = 1e9
 
 
 class NeighboursConfig(Configuration):
@@ -39,8 +33,8 @@ class NeighboursConfig(Configuration):
     kept: int = Field(default=500, ge=1)
     """Neighbours kept of each movie: those with the largest weights, positive or negative."""
     memory_gb: float = Field(default=2.0, gt=0)
-    """Most gigabytes that the weights may take while they are computed, 8 bytes a pair of movies: 2 are
-    enough for the 15,800 movies with most ratings. Rarer movies get no neighbours."""
+    """Most gigabytes that the weights may take while they are computed, 4 bytes a pair of movies: 2 are
+    enough for the 22,360 movies with most ratings. Rarer movies get no neighbours."""
 
 
 @dataclass(frozen=True)
@@ -194,22 +188,16 @@ def fit_neighbours(history: History, n_movies: int, config: NeighboursConfig) ->
         n_movies: Movies in the catalogue.
         config: How.
     """
-    counts = np.bincount(history.movie_index, minlength=n_movies)
-    most = int((config.memory_gb * _GIGABYTE / _PAIR_BYTES) ** 0.5)
-    chosen = np.sort(np.argsort(-counts, kind="stable")[: min(most, np.count_nonzero(counts))])
-    if len(chosen) < np.count_nonzero(counts):
-        logger.info(
-            "neighbours of the %s movies with most ratings, of %s: memory_gb is %g",
-            f"{len(chosen):,}",
-            f"{n_movies:,}",
-            config.memory_gb,
-        )
+    # Only who fits neighbours needs this, and the service does not have all that it comes with.
+    from recommender.evaluation.baselines.ease import ease_weights_of, movies_with_room
+
+    chosen = movies_with_room(history, n_movies, config.memory_gb, "neighbours")
     pieces = history.of_movies(chosen, n_movies)
     if config.piece_length is not None:
         pieces = pieces.pieces(config.piece_length)
     counted = _counts(pieces, config.by_rating)
     rated = _matrix_of(pieces, len(chosen), counted / max(counted.max(initial=0), 1))
-    weights = _weights(rated, config.regularization)
+    weights = ease_weights_of(rated, config.regularization)
 
     kept = min(config.kept, len(chosen))
     nearest = np.empty((len(chosen), kept), np.int32)
@@ -236,23 +224,3 @@ def _matrix_of(history: History, n_movies: int, values: npt.NDArray[np.float32])
     return sparse.csr_array(
         (values, history.movie_index, history.row_splits), shape=(history.n_users, n_movies)
     )
-
-
-def _weights(rated: Any, regularization: float) -> npt.NDArray[np.float32]:
-    """EASE's weights, float32 [movies, movies], from the rated movie to the one that it speaks for."""
-    # Only who fits neighbours needs these, and the service does not have all that they come with.
-    from scipy import linalg
-
-    from recommender.evaluation.baselines.rating_matrix import common_users
-
-    matrix = np.empty((rated.shape[1], rated.shape[1]), np.float32)
-    for start, stop, common in common_users(rated):
-        matrix[start:stop] = common
-    matrix[np.diag_indices_from(matrix)] += np.float32(regularization)
-    inverse: npt.NDArray[np.float32] = linalg.inv(
-        matrix, overwrite_a=True, check_finite=False, assume_a="pos"
-    )
-    del matrix
-    inverse /= -np.diag(inverse)
-    np.fill_diagonal(inverse, 0.0)
-    return inverse

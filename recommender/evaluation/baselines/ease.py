@@ -1,7 +1,7 @@
 """A linear model in closed form."""
 
 import logging
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -79,8 +79,24 @@ def ease_weights(
             f"{memory_gb:g}: raise it if the machine has that much, or leave EASE out."
         )
     logger.info("EASE on %d movies needs %.3g GB for its matrix", n_movies, needed)
-    matrix = np.empty((n_movies, n_movies), np.float32)
-    for start, stop, common in common_users(rating_matrix(history, n_movies)):
+    return ease_weights_of(rating_matrix(history, n_movies), regularization)
+
+
+def ease_weights_of(rated: Any, regularization: float) -> npt.NDArray[np.float32]:
+    """The same, of a matrix that says what each user's rating of each movie counts.
+
+    Args:
+        rated: float32 [users, movies].
+        regularization: Added to the diagonal; larger trusts movies with many ratings more.
+
+    Returns:
+        float32 [movies, movies], from the rated movie to the scored one.
+
+    Raises:
+        TrainingError: the regularization is too small for float32.
+    """
+    matrix = np.empty((rated.shape[1], rated.shape[1]), np.float32)
+    for start, stop, common in common_users(rated):
         matrix[start:stop] = common
     diagonal = np.einsum("ii->i", matrix)
     diagonal += np.float32(regularization)
@@ -88,6 +104,32 @@ def ease_weights(
     matrix /= -diagonal.copy()
     diagonal[:] = 0.0
     return matrix
+
+
+def movies_with_room(history: History, n_movies: int, memory_gb: float, name: str) -> npt.NDArray[np.int64]:
+    """The movies with most ratings, as many as EASE's matrix of them has room for.
+
+    Args:
+        history: What each user has rated.
+        n_movies: Movies in the catalogue.
+        memory_gb: Most gigabytes that the matrix may take.
+        name: Of what is made of them, for the log.
+
+    Returns:
+        int64, ascending positions of movies, each with ratings.
+    """
+    counts = np.bincount(history.movie_index, minlength=n_movies)
+    n_rated = np.count_nonzero(counts)
+    most = int((memory_gb * _GIGABYTE / _FLOAT32_BYTES) ** 0.5)
+    if most < n_rated:
+        logger.info(
+            "%s of the %s movies with most ratings, of %s: memory_gb is %g",
+            name,
+            f"{most:,}",
+            f"{n_movies:,}",
+            memory_gb,
+        )
+    return np.sort(np.argsort(-counts, kind="stable")[: min(most, n_rated)])
 
 
 def _invert(matrix: npt.NDArray[np.float32], regularization: float) -> None:

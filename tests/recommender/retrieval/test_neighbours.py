@@ -105,8 +105,8 @@ def test_only_the_largest_weights_are_kept_whatever_their_sign():
 
 
 def test_where_memory_is_short_the_rarest_movies_have_no_neighbours():
-    # 3 x 3 weights of 8 bytes: for movies 0 and 1, rated 4 times, and the first of those rated 3 times.
-    config = NeighboursConfig(piece_length=None, regularization=0.7, memory_gb=73e-9)
+    # 3 x 3 weights of 4 bytes: for movies 0 and 1, rated 4 times, and the first of those rated 3 times.
+    config = NeighboursConfig(piece_length=None, regularization=0.7, memory_gb=37e-9)
     neighbours = fit_neighbours(history_of(*HISTORIES), 6, config)
     assert np.diff(neighbours.row_splits).tolist() == [3, 3, 3, 0, 0, 0]
     fewer = [[movie for movie in row if movie < 3] for row in HISTORIES]
