@@ -18,7 +18,7 @@ from benchmarks.faults.running_service import RunningService, refusal
 
 logger = logging.getLogger("recommender.benchmarks.faults")
 
-_DISK_BYTES: Final = 2_000_000
+_DISK_BYTES: Final = 32_000_000
 _AT_MOST: Final = 10_000
 """Ratings after which a full disk must have refused one."""
 _USER: Final = 10_000_000
