@@ -131,7 +131,7 @@ def _openapi(live: Path, folder: Path) -> dict[str, Any]:
         requests_per_minute_key=0,
     ) as service:
         described = schemathesis.openapi.from_url(f"{service.address}/openapi.json")
-        return {"schemathesis": schemathesis.__version__} | openapi_cases(described, _KEY, cases=320)
+        return {"schemathesis": schemathesis.__version__} | openapi_cases(described, _KEY, cases=200)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """The disk of the ratings full, and with room again."""
 
-import contextlib
 import errno
 import logging
 import os
@@ -14,11 +13,11 @@ from typing import Any, Final
 import httpx
 
 from benchmarks.faults.load import LONGEST_S, SHOWN
-from benchmarks.faults.running_service import RunningService, refusal
+from benchmarks.faults.running_service import RunningService
 
 logger = logging.getLogger("recommender.benchmarks.faults")
 
-_DISK_BYTES: Final = 2_000_000
+_DISK_BYTES: Final = 32_000_000
 _AT_MOST: Final = 10_000
 """Ratings after which a full disk must have refused one."""
 _USER: Final = 10_000_000
@@ -112,7 +111,7 @@ def full_disk(releases: Path, folder: Path, *, rounds: int) -> dict[str, Any]:
                     violations += _unlike_refusal(rate(), disk.folder)
                     violations += _unread(client, number, movie_ids)
                 if disk.mounted and round_ == 0:
-                    violations += _unlike_start(settings)
+                    violations += _unlike_start(folder, settings)
                 disk.make_room()
                 number += _went(rate(), violations)
                 violations += _unread(client, number, movie_ids)
@@ -155,12 +154,13 @@ def _unread(client: httpx.Client, number: int, movie_ids: list[int]) -> Iterator
         yield f"recommendations: {recommended.status_code} {recommended.text[:300]}"
 
 
-def _unlike_start(settings: dict[str, Any]) -> Iterator[str]:
+def _unlike_start(folder: Path, settings: dict[str, Any]) -> Iterator[str]:
     """What is wrong with another service on the full disk: it serves, or says which file has no room."""
-    with contextlib.suppress(subprocess.TimeoutExpired):  # it serves
-        code, said = refusal(**settings)
-        if "Traceback" in said or "ratings.db" not in said:
-            yield f"a start on a full disk ends with {code}: {said[-500:]}"
+    try:
+        RunningService(folder, **settings).stop()
+    except AssertionError as refused:
+        if "Traceback" in str(refused) or "ratings.db" not in str(refused):
+            yield f"a start on a full disk: {str(refused)[-500:]}"
 
 
 @contextmanager

@@ -90,9 +90,12 @@ class HeadLimits(HttpToolsProtocol):
         """Answer with a problem document, and close the connection."""
         if self.transport.is_closing():
             return
-        if self.cycle is not None and not self.cycle.response_complete:
-            self.transport.close()  # a refusal would be taken for the answer that is still to come
-            return
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            cycle.disconnected = True
+            if cycle.response_started or not cycle.more_body:
+                self.transport.close()  # a refusal would be taken for the answer that is still to come
+                return
         problem = Problem(
             title=status.phrase, status=status, detail=detail, instance="", request_id=os.urandom(16).hex()
         )

@@ -4,13 +4,12 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
-
-from serving.problems import problem_response
 
 Answering = Callable[[Request], Awaitable[Response]]
 """Answers a request whose parameters are already known."""
@@ -35,19 +34,20 @@ class Repeats:
         self._known: OrderedDict[tuple[str, bytes], _Known] = OrderedDict()
 
     async def answer(self, request: Request, answering: Answering) -> Response:
-        """Answer a request, and those like it from now on, in the same way.
+        """Answer a request, and, unless it is refused, those like it from now on in the same way.
 
         Args:
             request: a GET request without a body, whose parameters all stand in path and query.
             answering: holds the parameters; what depends on more, such as a header, it asks the request it is
                 given.
         """
+        response = await answering(request)
         target = (request.scope["path"], request.scope["query_string"])
         if len(target[0]) + len(target[1]) <= _LONGEST_TARGET:
             self._known[target] = _Known(request.scope["route"], answering)
             if len(self._known) > _TARGETS:
                 self._known.popitem(last=False)
-        return await answering(request)
+        return response
 
     def find(self, scope: Scope) -> _Known | None:
         """How a request like this was answered, if one was."""
@@ -73,9 +73,9 @@ class RepeatedRequests:
             await self._app(scope, receive, send)
             return
         scope["route"] = known.route
-        request = Request(scope, receive)
         try:
-            response = await known.answering(request)
-        except HTTPException as error:  # which a route may raise, but a middleware must not
-            response = problem_response(request, error.status_code, error.detail, headers=error.headers)
+            response: ASGIApp = await known.answering(Request(scope, receive))
+        except (HTTPException, RequestValidationError):
+            # Another release may not have what was asked for. The app says so; a middleware cannot.
+            response = self._app
         await response(scope, receive, send)

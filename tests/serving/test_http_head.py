@@ -27,6 +27,7 @@ def connection(address: str) -> Iterator[socket.socket]:
     [
         (b"hello?\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nno colon\r\n\r\n", 400),
+        (b"POST /api/v1/recommendations HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
         (LINE + b"X: " + b"a" * http_head.LONGEST_HEAD + b"\r\n\r\n", 431),
         (b"GET /" + b"a" * http_head.LONGEST_HEAD + b" HTTP/1.1\r\n\r\n", 431),
         (LINE + b"A: b\r\n" * http_head.LONGEST_HEAD + b"\r\n", 431),

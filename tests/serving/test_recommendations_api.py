@@ -182,3 +182,9 @@ def test_a_failure_is_a_problem_that_gives_nothing_away(
 def test_the_release_folder_is_left_as_it_was(client: TestClient, live_release: Release) -> None:
     client.get(f"{URL}/3")
     assert Release.load(Path(live_release.folder)).version == live_release.version
+
+
+def test_a_genre_that_no_movie_has_is_refused_however_often_it_is_asked_for(client: TestClient) -> None:
+    for _ in range(3):
+        answer = client.get("/api/v1/recommendations/7", params={"exclude_genres": "Ballet"})
+        assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
