@@ -52,7 +52,7 @@ class RunningService:
         self._reader.start()
         self._listens.wait(START_SECONDS)
         if not any("listens at" in line for line in self.said):
-            self.stop(signal.SIGKILL)
+            self.stop()
             raise AssertionError("".join(self.said))
         line = next(line for line in self.said if "listens at" in line)
         self.address = line.split("listens at ")[1].split("/\n")[0].rstrip('/"} \n')
