@@ -33,7 +33,7 @@ from benchmarks.faults.redis_failing import redis_failing
 from benchmarks.faults.release_switches import release_switches
 from benchmarks.faults.running_service import RunningService
 from benchmarks.faults.server_killed import server_killed
-from tests.qdrant_over_http import qdrant_over_http
+from benchmarks.qdrant_over_http import qdrant_over_http
 
 logger = logging.getLogger("recommender.benchmarks.faults")
 

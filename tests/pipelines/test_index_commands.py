@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
+from benchmarks.qdrant_over_http import qdrant_over_http
 from pipelines.cli import app
 from recommender import release as releases
 from recommender.errors import IndexUnavailableError, ReleaseError
@@ -18,7 +19,6 @@ from recommender.retrieval.configuration import IndexerConfig
 from recommender.retrieval.exact_index import ExactMovieIndex
 from recommender.retrieval.movie_filter import MovieFilter
 from recommender.retrieval.qdrant_index import QdrantMovieIndex, connect
-from tests.qdrant_over_http import qdrant_over_http
 
 MOVIES, USERS, DIMENSION = 60, 9, 5
 

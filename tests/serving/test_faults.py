@@ -11,7 +11,7 @@ from benchmarks.faults.qdrant_failing import qdrant_failing
 from benchmarks.faults.redis_failing import redis_failing
 from benchmarks.faults.release_switches import release_switches
 from benchmarks.faults.server_killed import server_killed
-from tests.qdrant_over_http import qdrant_over_http
+from benchmarks.qdrant_over_http import qdrant_over_http
 
 
 def test_a_killed_service_has_lost_no_rating_that_it_acknowledged(

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
+from benchmarks.qdrant_over_http import qdrant_over_http
 from recommender.errors import IndexUnavailableError
 from recommender.release import Release
 from recommender.retrieval.configuration import IndexerConfig
@@ -14,7 +15,6 @@ from recommender.retrieval.sync_index import sync_index
 from serving.app import create_app
 from serving.server_index import ServerIndex
 from serving.settings import Settings
-from tests.qdrant_over_http import qdrant_over_http
 from tests.serving.conftest import free_port
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*local:UserWarning", "ignore:Local mode:UserWarning")

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from qdrant_client import QdrantClient
 
+from benchmarks.qdrant_over_http import qdrant_over_http
 from recommender.errors import IndexUnavailableError
 from recommender.retrieval.configuration import HnswConfig, IndexerConfig
 from recommender.retrieval.edge_index import EdgeMovieIndex
@@ -22,7 +23,6 @@ from recommender.retrieval.movie_filter import MovieFilter
 from recommender.retrieval.movie_index import MovieIndex
 from recommender.retrieval.qdrant_index import QdrantMovieIndex, connect
 from recommender.retrieval.sync_index import sync_index
-from tests.qdrant_over_http import qdrant_over_http
 
 MOVIES, DIMENSION = 400, 12
 GENRES = ("Drama", "Comedy", "Film-Noir", "(no genres listed)")
