@@ -10,8 +10,8 @@ they are not there; MovieLens 1M is read from `--ml-1m`, and `time_to_ials` is l
   vocabulary. `input_over_tutorial` is the same without a model.
 - `time_to_ials`: our seconds from nothing to the validation NDCG@10 of `implicit`'s iALS, with the
   configuration of `ml-1m.yaml`, over the seconds of its fit.
-- `scaling`: one epoch of the towers of `ml-25m.yaml`, in a process of its own; `seconds` has validation and
-  what is computed beside the learned vectors, too, and `peak_gb` is the most memory that was resident. Beside
+- `scaling`: one epoch of the towers of `ml-25m.yaml`, in a process of its own, with nothing left to choose by
+  validation afterwards; `seconds` has validation and what is computed beside the learned vectors, too, and `peak_gb` is the most memory that was resident. Beside
   it the fit of iALS on the same ratings; `to_first_validation_over_ials` compares the seconds from nothing to
   the first validation with it. Both are judged by validation ratings: ours by a sample of users, iALS by as
   many from the first one on.
@@ -248,7 +248,10 @@ def _epoch(folder: Path) -> dict[str, float]:
 
     examples = TransformedExamples(folder)
     train, validation = (examples.interactions(part).known() for part in ("train", "validation"))
-    config = read_config(Path("ml-25m")).trainer.model_copy(update={"epochs": 1})
+    config = read_config(Path("ml-25m")).trainer
+    user_tower = config.model.user_tower.model_copy(update={"half_lives": ()})
+    model = config.model.model_copy(update={"user_tower": user_tower, "recent_popularity": None})
+    config = config.model_copy(update={"epochs": 1, "model": model})
 
     class Clock(tf.keras.callbacks.Callback):
         def on_train_begin(self, logs: Any = None) -> None:

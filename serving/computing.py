@@ -22,11 +22,13 @@ class Computing:
 
     def __init__(self, *, waits: bool) -> None:
         self._waits = waits
+        self._turn = asyncio.Lock()
 
     async def __call__(self, compute: Callable[..., _Result], *arguments: Any) -> _Result:
         """What a function returns."""
         if self._waits:
             return await run_in_threadpool(compute, *arguments)
-        # Whoever has waited meanwhile comes first: one who asks for much must not hold up the others.
-        await asyncio.sleep(0)
-        return compute(*arguments)
+        async with self._turn:
+            # Between two of them whatever takes less goes on: connections, answers from the cache.
+            await asyncio.sleep(0)
+            return compute(*arguments)
