@@ -11,10 +11,10 @@ they are not there; MovieLens 1M is read from `--ml-1m`, and `time_to_ials` is l
 - `time_to_ials`: our seconds from nothing to the validation NDCG@10 of `implicit`'s iALS, with the
   configuration of `ml-1m.yaml`, over the seconds of its fit.
 - `scaling`: one epoch of the towers of `ml-25m.yaml`, in a process of its own, with nothing left to choose by
-  validation afterwards; `seconds` has validation and what is computed beside the learned vectors, too, and `peak_gb` is the most memory that was resident. Beside
-  it the fit of iALS on the same ratings; `to_first_validation_over_ials` compares the seconds from nothing to
-  the first validation with it. Both are judged by validation ratings: ours by a sample of users, iALS by as
-  many from the first one on.
+  validation afterwards; `seconds` has validation and what is computed beside the learned vectors, too, and
+  `peak_gb` is the most memory that was resident. Beside it the fit of iALS on the same ratings;
+  `to_first_validation_over_ials` compares the seconds from nothing to the first validation with it. Both are
+  judged by validation ratings: ours by a sample of users, iALS by as many from the first one on.
 """
 
 import json

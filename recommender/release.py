@@ -342,9 +342,7 @@ class Release:
         popular_movie_ids: int64 [movies], in the same order.
     """
 
-    def __init__(
-        self, folder: Path, manifest: Manifest, movies: pa.Table, users: pa.Table, history: pa.Table
-    ):
+    def __init__(self, folder: Path, manifest: Manifest, movies: pa.Table, users: pa.Table):
         self.folder = folder
         self.manifest = manifest
 
@@ -367,17 +365,17 @@ class Release:
         self._years: list[int | None] = movies[Columns.RELEASE_YEAR].to_pylist()
         self._means: list[float | None] = movies["rating_mean"].to_pylist()
 
-        raters: NDArray[np.int64] = _numbers(history, Columns.USER_ID)
+        raters: NDArray[np.integer] = self._of_history(Columns.USER_ID)
         if np.any(np.diff(raters) < 0):
             raise ReleaseError(
                 f"{folder / 'history.parquet'} is not sorted by user_id. Write the release again."
             )
         starts = np.flatnonzero(np.diff(raters, prepend=-1))
-        self.history_user_ids = raters[starts]
+        self.history_user_ids = raters[starts].astype(np.int64)
         self.history_offsets: NDArray[np.int64] = np.append(starts, len(raters))
-        self.history_movie_ids: NDArray[np.integer] = _in_few_bytes(_numbers(history, Columns.MOVIE_ID))
-        self.history_ratings: NDArray[np.floating] = _in_few_bytes(_numbers(history, Columns.RATING))
-        self.history_timestamps: NDArray[np.integer] = _in_few_bytes(_numbers(history, Columns.TIMESTAMP))
+        self.history_movie_ids: NDArray[np.integer] = self._of_history(Columns.MOVIE_ID)
+        self.history_ratings: NDArray[np.floating] = self._of_history(Columns.RATING)
+        self.history_timestamps: NDArray[np.integer] = self._of_history(Columns.TIMESTAMP)
         self.highest_rating = float(self.history_ratings.max(initial=0.0))
         self.popular_positions: NDArray[np.int64] = np.lexsort((self.movie_ids, -self.movie_rating_counts))
         self.popular_movie_ids: NDArray[np.int64] = self.movie_ids[self.popular_positions]
@@ -391,13 +389,23 @@ class Release:
         """
         manifest = verify_release(folder)
         counts = manifest.counts
-        return cls(
+        release = cls(
             folder,
             manifest,
             movies=_table(folder / "movies.parquet", MOVIES_SCHEMA, counts.movies),
             users=_table(folder / "users.parquet", USERS_SCHEMA, counts.users),
-            history=_table(folder / "history.parquet", HISTORY_SCHEMA, counts.ratings),
         )
+        pa.default_memory_pool().release_unused()
+        return release
+
+    def _of_history(self, column: str) -> NDArray[Any]:
+        """A column of `history.parquet` in as few bytes as hold every value."""
+        schema = pa.schema([HISTORY_SCHEMA.field(column)])
+        file = self.folder / "history.parquet"
+        numbers = _in_few_bytes(_numbers(_table(file, schema, self.manifest.counts.ratings), column))
+        # One column at a time, and nothing left of it: reading takes several times what is kept.
+        pa.default_memory_pool().release_unused()
+        return numbers
 
     @classmethod
     def open_live(cls, releases: Path) -> Self:

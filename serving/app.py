@@ -8,7 +8,6 @@ import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import pyarrow as pa
 import uvicorn
 from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
@@ -76,8 +75,6 @@ def create_app(settings: Settings) -> FastAPI:
         RatingStoreError: the store of ratings cannot be opened.
         ConfigurationError: Redis's address or a file of keys cannot be used.
     """
-    # Arrow's own pool keeps what reading a release took, which is more than the release.
-    pa.set_memory_pool(pa.system_memory_pool())
     access = Access.from_settings(settings)
     open_index = _opener(settings)
     service = _load(settings, open_index)

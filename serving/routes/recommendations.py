@@ -94,7 +94,7 @@ async def recommendations_for(
     key = None
     if wishes.use_cache:
         try:
-            version = await service.computing(service.ratings.version, user_id)
+            version = await service.computing.at_once(service.ratings.version, user_id)
         except RatingStoreError as error:
             _without_ratings(error)
         else:
