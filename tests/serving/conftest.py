@@ -22,6 +22,7 @@ from benchmarks.faults.running_service import RunningService
 from recommender import release as releases
 from recommender.retrieval.edge_index import EdgeMovieIndex
 from serving.app import create_app
+from serving.records import events
 from serving.settings import Settings
 
 GENRES = ["Action", "Comedy", "Crime", "Drama", "Horror", "Romance", "Sci-Fi", "Western"]
@@ -83,6 +84,17 @@ def rows_of_movies(generator: np.random.Generator) -> tuple[np.ndarray, np.ndarr
             vectors[row] += directions[GENRES.index(genre)]
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.arange(len(MOVIES)) * 3 + 5, vectors.astype(np.float32)
+
+
+@pytest.fixture(autouse=True)
+def loggers_as_before() -> Iterator[None]:
+    """A service that is started in a test says where events go; the next test says so for itself."""
+    loggers = (events.LOGGER, events.REQUESTS)
+    before = [(list(logger.handlers), logger.level, logger.propagate) for logger in loggers]
+    yield
+    for logger, (handlers, level, propagate) in zip(loggers, before, strict=True):
+        logger.handlers, logger.propagate = handlers, propagate
+        logger.setLevel(level)
 
 
 @pytest.fixture(scope="session")
