@@ -73,8 +73,7 @@ class SampledSoftmax(tf.keras.layers.Layer, tfrs.tasks.Task):
         return tf.reduce_mean(losses)
 
 
-# Compiled, because a batch squared of scores is gone through once then, not once an operation: a step takes
-# less than half as long.
+# Compiled, because a batch squared of scores is gone through once then, not once an operation.
 @tf.function(jit_compile=True)
 def _losses(
     user_vectors: tf.Tensor,
