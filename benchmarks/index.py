@@ -34,7 +34,7 @@ from recommender.retrieval.configuration import IndexerConfig
 from recommender.retrieval.edge_index import EdgeMovieIndex
 from recommender.retrieval.exact_index import ExactMovieIndex
 from recommender.retrieval.movie_filter import PAYLOAD_FIELDS, MovieFilter
-from recommender.retrieval.movie_index import MovieIndex, ScoredMovie
+from recommender.retrieval.movie_index import FoundMovies, MovieIndex
 
 logger = logging.getLogger("recommender.benchmarks.index")
 
@@ -116,7 +116,7 @@ def measured(
         seen: For each search the movie ids that are left out where movies were seen.
         filters: By name; one is `genre`.
     """
-    kinds: dict[str, Callable[[int], list[ScoredMovie]]] = {
+    kinds: dict[str, Callable[[int], FoundMovies]] = {
         "hnsw": lambda row: edge.search(queries[row], LIMIT),
         "exact": lambda row: edge.search(queries[row], LIMIT, exact=True),
         "seen_1000": lambda row: edge.search(queries[row], LIMIT, exclude=seen[row]),
@@ -129,7 +129,7 @@ def measured(
         queries[row], LIMIT, exclude=seen[row], filter=filters["genre"]
     )
     took: dict[str, list[float]] = {name: [] for name in ("numpy", *kinds)}
-    found: dict[str, list[list[ScoredMovie]]] = {name: [] for name in kinds}
+    found: dict[str, list[FoundMovies]] = {name: [] for name in kinds}
     for start in range(0, len(queries), TURN):
         turn = range(start, min(start + TURN, len(queries)))
         for row in turn:
@@ -190,10 +190,10 @@ def _percentiles(seconds: list[float]) -> dict[str, float]:
     return {f"p{share}": 1000 * float(np.percentile(seconds, share)) for share in (10, 50, 99)}
 
 
-def _recall(found: list[list[ScoredMovie]], wanted: list[list[ScoredMovie]]) -> float:
+def _recall(found: list[FoundMovies], wanted: list[FoundMovies]) -> float:
     """The mean share of the wanted movies that were found."""
     shares = [
-        len({movie.movie_id for movie in some} & {movie.movie_id for movie in best}) / len(best)
+        len(np.intersect1d(some.movie_ids, best.movie_ids)) / len(best)
         for some, best in zip(found, wanted, strict=True)
     ]
     return float(np.mean(shares))

@@ -154,10 +154,10 @@ def _paths(contents: Release) -> dict[str, list[str]]:
     """What is asked, by kind."""
     generator = np.random.default_rng(SEED)
     users = generator.permutation(contents.user_ids)[:USERS].tolist()
-    lengths = np.diff(contents.history_offsets)
+    lengths = contents.rating_counts
     nearest = np.argsort(np.abs(lengths - SEEN), kind="stable")[:CACHED_USERS]
     logger.info("users with %d to %d seen movies", lengths[nearest].min(), lengths[nearest].max())
-    many_seen = contents.history_user_ids[nearest].tolist()
+    many_seen = contents.raters[nearest].tolist()
     genres = _genres(contents)[:8]
     path = "/api/v1/recommendations/{}?limit=10{}"
     return {
@@ -212,10 +212,9 @@ def _two_workers(folder: Path, contents: Release, seconds: float, scratch: Path)
 def _index(contents: Release) -> dict[str, Any]:
     generator = np.random.default_rng(SEED)
     rows = generator.permutation(len(contents.user_ids))[:SEARCHES]
-    lengths = np.diff(contents.history_offsets)
+    lengths = contents.rating_counts
     nearest = np.argsort(np.abs(lengths - SEEN), kind="stable")[:SEARCHES]
-    starts, stops = contents.history_offsets[:-1], contents.history_offsets[1:]
-    seen = [contents.history_movie_ids[starts[row] : stops[row]].tolist() for row in nearest]
+    seen = [contents.histories(row, row + 1).movie_ids.tolist() for row in nearest]
     with threadpool_limits(1), contextlib.closing(EdgeMovieIndex.open(contents.index_folder)) as edge:
         return measured(
             edge,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from recommender.errors import IndexUnavailableError
 from recommender.retrieval.movie_filter import MovieFilter
-from recommender.retrieval.movie_index import ScoredMovie
+from recommender.retrieval.movie_index import FoundMovies
 
 if TYPE_CHECKING:
     # A service without a server starts without its client, which takes as long to import as all the rest.
@@ -76,7 +76,7 @@ class ServerIndex:
         exclude: Sequence[int] = (),
         filter: MovieFilter | None = None,
         exact: bool = False,
-    ) -> list[ScoredMovie]:
+    ) -> FoundMovies:
         """The best movies, best first, lower id first among equals."""
         return self._ask(
             lambda index: index.search(vector, limit, exclude=exclude, filter=filter, exact=exact)
@@ -90,7 +90,7 @@ class ServerIndex:
         excludes: Sequence[Sequence[int]] | None = None,
         filter: MovieFilter | None = None,
         exact: bool = False,
-    ) -> list[list[ScoredMovie]]:
+    ) -> list[FoundMovies]:
         """What `search` gives for each of many vectors, by one request."""
         return self._ask(
             lambda index: index.search_batch(vectors, limit, excludes=excludes, filter=filter, exact=exact)

@@ -1,5 +1,6 @@
 """Files of a release and of the ratings damaged: refused by name, or the last good release goes on."""
 
+import json
 import logging
 import shutil
 import tempfile
@@ -10,10 +11,11 @@ from typing import Any, Final
 
 import httpx
 
-from benchmarks.faults.differing_releases import manifest_of, parts_of, two_releases
+from benchmarks.faults.differing_releases import two_releases
 from benchmarks.faults.load import LONGEST_S, SHOWN
 from benchmarks.faults.running_service import RunningService, refusal
-from recommender.release import write_release
+from recommender.release.integrity import SET_BY_WRITER, content_digest, hash_parts
+from recommender.release.manifest import MANIFEST
 from recommender.sparse_copy import copy_sparse
 
 logger = logging.getLogger("recommender.benchmarks.faults")
@@ -23,7 +25,7 @@ _CONFLICT: Final = 409
 _READ_BY_THE_SERVICE: Final = (
     "movies.parquet",
     "users.parquet",
-    "history.parquet",
+    "arrays/*",
     "online/*",
     "re_ranker/**/*",
     "index/*.json",
@@ -166,7 +168,7 @@ def _wrong_written(client: httpx.Client, release: Path, path: Path, way: str) ->
         shutil.copytree(release, copy, copy_function=copy_sparse)
         content = DAMAGES[way](path.read_bytes())
         (copy / path.relative_to(release)).write_bytes(content or b"")
-        version = write_release(release.parent, parts_of(copy), manifest_of(release))
+        version = _with_checksums_that_agree(copy, release.parent)
     answer = _activated(client, version)
     if answer.status_code not in (200, _CONFLICT):
         yield f"{path} {way} as written: a switch is answered with {answer.status_code} {answer.text[:300]}"
@@ -180,6 +182,19 @@ def _wrong_written(client: httpx.Client, release: Path, path: Path, way: str) ->
         if served.status_code != 200:
             yield f"{path} {way} as written: {served.url.path} {served.status_code} {served.text[:300]}"
     shutil.rmtree(release.parent / version)
+
+
+def _with_checksums_that_agree(altered: Path, releases: Path) -> str:
+    """Move an altered release among others, with a manifest as its writer would have left it."""
+    manifest = json.loads((altered / MANIFEST).read_bytes())
+    given = {name: value for name, value in manifest.items() if name not in SET_BY_WRITER}
+    files = hash_parts({part.name: part for part in altered.iterdir() if part.name != MANIFEST})
+    digest = content_digest(files, given)
+    version = f"{manifest['version'].partition('-')[0]}-{digest[:8]}"
+    manifest |= {"files": files, "content_digest": digest, "version": version}
+    (altered / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+    shutil.move(altered, releases / version)
+    return version
 
 
 def _wrong_start(named: str, **settings: Any) -> Iterator[str]:

@@ -44,11 +44,12 @@ def recommend_all(release: Release, k: int, *, block_scores: int = 1 << 22) -> p
         ReleaseError: the re-ranker cannot be run.
         ValueError: `k` below 1.
     """
-    lengths = np.diff(release.history_offsets)
-    has_vector = np.isin(release.history_user_ids, release.user_ids)
+    lengths = release.rating_counts
+    has_vector = np.isin(release.raters, release.user_ids)
     counts = np.zeros(len(release.user_ids), dtype=np.int64)
-    counts[positions_of(release.history_user_ids[has_vector], release.user_ids)] = lengths[has_vector]
+    counts[positions_of(release.raters[has_vector], release.user_ids)] = lengths[has_vector]
     rated = np.repeat(has_vector, lengths)
+    histories = release.histories(0, len(release.raters))
     folder = release.re_ranker_folder
     return recommend_table(
         user_ids=release.user_ids,
@@ -56,8 +57,8 @@ def recommend_all(release: Release, k: int, *, block_scores: int = 1 << 22) -> p
         movie_ids=release.movie_ids,
         movie_vectors=release.movie_vectors,
         seen_offsets=np.append(0, np.cumsum(counts)),
-        seen_movie_ids=release.history_movie_ids[rated].astype(np.int64),
-        seen_ratings=release.history_ratings[rated].astype(np.float32),
+        seen_movie_ids=histories.movie_ids[rated],
+        seen_ratings=histories.ratings[rated],
         re_ranking=None if folder is None else ReRanking.load(folder),
         k=k,
         block_scores=block_scores,

@@ -129,7 +129,7 @@ class CandidateFeatures:
         evidence = [neighbours.evidence(history, candidates) for neighbours in self.neighbours[1:]]
         first = self.neighbours[0]
         first_evidence, liked_evidence = first.evidence_of_each(
-            history, candidates, np.stack([first.counts(history), above_mean], axis=1)
+            history, candidates, np.stack([first.counts(history), above_mean])
         )
         features = {
             RETRIEVAL_SCORE: retrieval_score,

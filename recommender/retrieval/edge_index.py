@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -15,7 +15,7 @@ from recommender.configuration import Configuration
 from recommender.errors import IndexUnavailableError
 from recommender.retrieval.configuration import HnswConfig
 from recommender.retrieval.movie_filter import GENRES, MOVIE_ID, RATING_COUNT, RELEASE_YEAR, MovieFilter
-from recommender.retrieval.movie_index import ScoredMovie, best_in_order, best_of_each_in_order, check_batch
+from recommender.retrieval.movie_index import FoundMovies, best_in_order, best_of_each_in_order, check_batch
 from recommender.scratch_folder import ScratchFolder
 from recommender.sparse_copy import copy_sparse
 
@@ -56,7 +56,11 @@ class EdgeMovieIndex:
         self._as_built = (
             self._exactly
             if search_candidates is None
-            else qdrant_edge.SearchParams(hnsw_ef=search_candidates)
+            # All links of a movie may lead to movies that do not pass: their links are followed, too.
+            else qdrant_edge.SearchParams(
+                hnsw_ef=search_candidates,
+                acorn=qdrant_edge.AcornSearchParams(enable=True, max_selectivity=1.0),
+            )
         )
 
     @staticmethod
@@ -176,11 +180,11 @@ class EdgeMovieIndex:
         exclude: Sequence[int] = (),
         filter: MovieFilter | None = None,
         exact: bool = False,
-    ) -> list[ScoredMovie]:
+    ) -> FoundMovies:
         """The best movies, best first, lower id first among equals."""
         condition = _condition(filter, exclude)
 
-        def ask(asked: int) -> list[ScoredMovie]:
+        def ask(asked: int) -> FoundMovies:
             with _answering():
                 return _scored(self._shard.query(self._request(vector, asked, condition, exact)))
 
@@ -194,12 +198,12 @@ class EdgeMovieIndex:
         excludes: Sequence[Sequence[int]] | None = None,
         filter: MovieFilter | None = None,
         exact: bool = False,
-    ) -> list[list[ScoredMovie]]:
+    ) -> list[FoundMovies]:
         """What `search` gives for each of many vectors, by one question to the engine."""
         check_batch(vectors, excludes)
         conditions = [_condition(filter, exclude) for exclude in excludes or [()] * len(vectors)]
 
-        def ask(asked: int, rows: Sequence[int]) -> list[list[ScoredMovie]]:
+        def ask(asked: int, rows: Sequence[int]) -> list[FoundMovies]:
             requests = [self._request(vectors[row], asked, conditions[row], exact) for row in rows]
             with _answering():
                 answers = self._shard.query_batch(qdrant_edge.QueryBatchRequest(requests))
@@ -235,8 +239,8 @@ def _answering() -> Iterator[None]:
         raise IndexUnavailableError(f"The index did not answer: {error}.") from error
 
 
-def _scored(points: Iterable[Any]) -> list[ScoredMovie]:
-    return [ScoredMovie(point.id, point.score) for point in points]
+def _scored(points: Sequence[Any]) -> FoundMovies:
+    return FoundMovies.of([point.id for point in points], [point.score for point in points])
 
 
 def _condition(wanted: MovieFilter | None, exclude: Sequence[int]) -> Any:

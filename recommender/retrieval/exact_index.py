@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from recommender.release import Release, positions_of
 from recommender.retrieval.movie_filter import GENRES, RATING_COUNT, RELEASE_YEAR, MovieFilter, payloads_of
-from recommender.retrieval.movie_index import ScoredMovie, check_batch
+from recommender.retrieval.movie_index import FoundMovies, check_batch
 from recommender.retrieval.top_k import top_k
 
 _BLOCK_SCORES: Final = 1 << 22
@@ -47,7 +47,7 @@ class ExactMovieIndex:
         exclude: Sequence[int] = (),
         filter: MovieFilter | None = None,
         exact: bool = True,
-    ) -> list[ScoredMovie]:
+    ) -> FoundMovies:
         """The best movies, best first, lower id first among equals.
 
         Raises:
@@ -63,7 +63,7 @@ class ExactMovieIndex:
         excludes: Sequence[Sequence[int]] | None = None,
         filter: MovieFilter | None = None,
         exact: bool = True,
-    ) -> list[list[ScoredMovie]]:
+    ) -> list[FoundMovies]:
         """What `search` gives for each of many vectors.
 
         Raises:
@@ -72,10 +72,10 @@ class ExactMovieIndex:
         check_batch(vectors, excludes)
         limit = min(limit, len(self._movie_ids))
         if limit == 0:
-            return [[] for _ in vectors]
+            return [FoundMovies.of([], []) for _ in vectors]
         out = None if filter is None else ~self.passing(filter)
         block = max(1, _BLOCK_SCORES // len(self._movie_ids))
-        found: list[list[ScoredMovie]] = []
+        found: list[FoundMovies] = []
         for start in range(0, len(vectors), block):
             # One vector is a matrix product of its own kind, twice as fast.
             some = vectors[start : start + block]
@@ -88,9 +88,7 @@ class ExactMovieIndex:
             best, best_scores = top_k(scores, limit)
             for columns, values in zip(best, best_scores, strict=True):
                 kept = columns[np.isfinite(values)]
-                found.append(
-                    list(map(ScoredMovie, self._movie_ids[kept].tolist(), values[: len(kept)].tolist()))
-                )
+                found.append(FoundMovies(self._movie_ids[kept], values[: len(kept)]))
         return found
 
     @property

@@ -50,7 +50,7 @@ def index_recall(
         scores = some @ movie_vectors.T
         least = top_k(scores, k)[1][:, -1] - _ROUNDING * np.abs(scores).max(axis=1)
         for row, found in enumerate(index.search_batch(some, k)):
-            rows = positions_of(np.array([movie.movie_id for movie in found], np.int64), movie_ids)
+            rows = positions_of(found.movie_ids, movie_ids)
             shares.append(np.count_nonzero(scores[row, rows[rows >= 0]] >= least[row]) / k)
     return float(np.mean(shares))
 

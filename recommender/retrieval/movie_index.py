@@ -1,8 +1,8 @@
 """What a vector index of movies can do, whichever engine is behind it."""
 
-from collections.abc import Callable, Sequence
-from operator import itemgetter
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,30 @@ class ScoredMovie(NamedTuple):
     movie_id: int
     score: float
     """The dot product of the movie's vector and the one searched for."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FoundMovies:
+    """Movies that fit a vector, best first.
+
+    Attributes:
+        movie_ids: int64 [found].
+        scores: float32 [found], the dot product of each movie's vector and the one searched for.
+    """
+
+    movie_ids: NDArray[np.int64]
+    scores: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, movie_ids: Sequence[int], scores: Sequence[float]) -> Self:
+        """Movies as an engine gives them."""
+        return cls(np.array(movie_ids, np.int64), np.array(scores, np.float32))
+
+    def __len__(self) -> int:
+        return len(self.movie_ids)
+
+    def __iter__(self) -> Iterator[ScoredMovie]:
+        return map(ScoredMovie, self.movie_ids.tolist(), self.scores.tolist())
 
 
 class MovieIndex(Protocol):
@@ -32,7 +56,7 @@ class MovieIndex(Protocol):
         exclude: Sequence[int] = (),
         filter: MovieFilter | None = None,
         exact: bool = False,
-    ) -> list[ScoredMovie]:
+    ) -> FoundMovies:
         """The best movies, best first, lower id first among equals.
 
         Args:
@@ -56,7 +80,7 @@ class MovieIndex(Protocol):
         excludes: Sequence[Sequence[int]] | None = None,
         filter: MovieFilter | None = None,
         exact: bool = False,
-    ) -> list[list[ScoredMovie]]:
+    ) -> list[FoundMovies]:
         """What `search` gives for each of many vectors, by one question to the engine.
 
         Args:
@@ -95,9 +119,7 @@ def check_batch(vectors: NDArray[np.float32], excludes: Sequence[Sequence[int]] 
         raise ValueError(f"{len(vectors)} vectors do not go with {len(excludes)} lists of excluded movies.")
 
 
-def best_in_order(
-    found: list[ScoredMovie], limit: int, search_again: Callable[[int], list[ScoredMovie]]
-) -> list[ScoredMovie]:
+def best_in_order(found: FoundMovies, limit: int, search_again: Callable[[int], FoundMovies]) -> FoundMovies:
     """The `limit` best of what an engine found, lower id first among equals.
 
     An engine keeps any of the movies that have the last score. One movie more than wanted tells whether some
@@ -109,17 +131,16 @@ def best_in_order(
         search_again: what the engine gives for a larger limit.
     """
     asked = limit + 1
-    while len(found) == asked and found[-1].score == found[limit - 1].score:
+    while len(found) == asked and found.scores[-1] == found.scores[limit - 1]:
         asked *= 2
         found = search_again(asked)
-    found = sorted(found, key=itemgetter(0))
-    found.sort(key=itemgetter(1), reverse=True)  # keeps the order of equals
-    return found[:limit]
+    order = np.lexsort((found.movie_ids, -found.scores))[:limit]
+    return FoundMovies(found.movie_ids[order], found.scores[order])
 
 
 def best_of_each_in_order(
-    ask: Callable[[int, Sequence[int]], list[list[ScoredMovie]]], n_vectors: int, limit: int
-) -> list[list[ScoredMovie]]:
+    ask: Callable[[int, Sequence[int]], list[FoundMovies]], n_vectors: int, limit: int
+) -> list[FoundMovies]:
     """What `best_in_order` gives for each vector of a batch.
 
     Args:
@@ -129,7 +150,7 @@ def best_of_each_in_order(
     """
     found = ask(limit + 1, range(n_vectors))
 
-    def of(row: int) -> list[ScoredMovie]:
+    def of(row: int) -> FoundMovies:
         return best_in_order(found[row], limit, lambda asked: ask(asked, [row])[0])
 
     return [of(row) for row in range(n_vectors)]

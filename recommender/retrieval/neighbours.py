@@ -39,34 +39,32 @@ class NeighboursConfig(Configuration):
 
 @dataclass(frozen=True)
 class Neighbours:
-    """The movies that each movie speaks for, as compressed sparse rows.
+    """The movies that each movie speaks for.
 
     Attributes:
-        row_splits: int64 [movies + 1], where each movie's neighbours begin and end.
-        movie_index: int32 [neighbours], the movie that is spoken for.
-        weight: float32 [neighbours], how strongly; negative speaks against it.
+        n_movies: Movies, with or without neighbours.
+        movies: int32 [rows], ascending, the movies that have neighbours.
+        neighbours: int32 [rows, kept], the movies that each speaks for.
+        weight: float32 [rows, kept], how strongly; negative speaks against it.
         by_rating: Whether a rating counts as much as it is high.
     """
 
-    row_splits: npt.NDArray[np.int64]
-    movie_index: npt.NDArray[np.int32]
+    n_movies: int
+    movies: npt.NDArray[np.int32]
+    neighbours: npt.NDArray[np.int32]
     weight: npt.NDArray[np.float32]
     by_rating: bool = False
-
-    @property
-    def n_movies(self) -> int:
-        """Movies, with or without neighbours."""
-        return len(self.row_splits) - 1
 
     def counts(self, history: History) -> npt.NDArray[np.float32]:
         """What each rating counts if nothing else is said: its stars by `by_rating`, else 1."""
         return _counts(history, self.by_rating)
 
     @cached_property
-    def _matrix(self) -> Any:
-        return sparse.csr_array(
-            (self.weight, self.movie_index, self.row_splits), shape=(self.n_movies, self.n_movies)
-        )
+    def _row(self) -> npt.NDArray[np.int32]:
+        """The row of each movie, -1 without neighbours."""
+        row = np.full(self.n_movies, -1, np.int32)
+        row[self.movies] = np.arange(len(self.movies))
+        return row
 
     def evidence(
         self,
@@ -78,16 +76,14 @@ class Neighbours:
 
         Args:
             history: What each user has rated, one row a user.
-            candidates: int64 [users, candidates], movie positions; -1 for an empty place.
+            candidates: int64 [users, candidates], movie positions, none twice; -1 for an empty place.
             value: float32 [ratings], what each rating counts; by `by_rating` if not given.
 
         Returns:
             float32 [users, candidates]; 0 in an empty place.
         """
         values = self.counts(history) if value is None else value
-        evidence: npt.NDArray[np.float32] = self.evidence_of_each(history, candidates, values[:, np.newaxis])[
-            0
-        ]
+        evidence: npt.NDArray[np.float32] = self.evidence_of_each(history, candidates, values[np.newaxis])[0]
         return evidence
 
     def evidence_of_each(
@@ -100,46 +96,35 @@ class Neighbours:
 
         Args:
             history: What each user has rated, one row a user.
-            candidates: int64 [users, candidates], movie positions; -1 for an empty place.
-            values: float32 [ratings, ways], what each rating counts.
+            candidates: int64 [users, candidates], movie positions, none twice; -1 for an empty place.
+            values: float32 [ways, ratings], what each rating counts.
 
         Returns:
             float32 [ways, users, candidates]; 0 in an empty place.
         """
-        places = np.maximum(candidates, 0)
-        if history.n_users == 1:
-            # While somebody waits: a product of all neighbours takes longer to set up than to compute.
-            every = self._of_one_user(history.movie_index, values)
-            evidence = every[places].transpose(2, 0, 1)
-        else:
-            evidence = np.stack([self._of_users(history, places, value) for value in values.T])
-        evidence[:, candidates < 0] = 0.0
-        return evidence
-
-    def _of_users(
-        self, history: History, places: npt.NDArray[np.int64], value: npt.NDArray[np.float32]
-    ) -> npt.NDArray[np.float32]:
-        rated = _matrix_of(history, self.n_movies, value)
-        evidence = np.empty(places.shape, np.float32)
-        block = max(1, _BLOCK_ELEMENTS // self.n_movies)
-        for start in range(0, history.n_users, block):
-            stop = min(start + block, history.n_users)
-            every = (rated[start:stop] @ self._matrix).toarray()
-            evidence[start:stop] = np.take_along_axis(every, places[start:stop], axis=1)
-        return evidence
-
-    def _of_one_user(
-        self, movie_index: npt.NDArray[np.int32], values: npt.NDArray[np.float32]
-    ) -> npt.NDArray[np.float32]:
-        """For each movie of the catalogue, float32 [movies, ways]."""
-        begins, ends = self.row_splits[movie_index], self.row_splits[movie_index + 1]
-        # The rows are copied one by one, which takes less than to look up each of their elements.
-        rows = [slice(begin, end) for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)]
-        neighbours = np.concatenate([self.movie_index[:0], *(self.movie_index[row] for row in rows)])
-        weights = np.concatenate([self.weight[:0], *(self.weight[row] for row in rows)])
-        splits = np.append(0, np.cumsum(ends - begins)).astype(np.int32)
-        shape = (self.n_movies, len(movie_index))
-        evidence: npt.NDArray[np.float32] = sparse.csc_array((weights, neighbours, splits), shape) @ values
+        n_users, n_candidates = candidates.shape
+        evidence = np.zeros((len(values), n_users, n_candidates), np.float32)
+        kept = self.neighbours.shape[1]
+        weights = self.weight.ravel()
+        # Most neighbours of what somebody has rated are no candidates, and their weights are never looked at:
+        # user by user this takes a fraction of what a product of sparse matrices does.
+        place = np.full(self.n_movies, n_candidates, np.min_scalar_type(n_candidates))
+        splits = history.row_splits.tolist()
+        for user in range(n_users):
+            rated = slice(splits[user], splits[user + 1])
+            row = self._row[history.movie_index[rated]]
+            given = np.flatnonzero(row >= 0)
+            row = row[given]
+            there = np.flatnonzero(candidates[user] >= 0)
+            place[candidates[user, there]] = there
+            near = place.take(self.neighbours.take(row, axis=0)).ravel()
+            place[candidates[user, there]] = n_candidates
+            found = np.flatnonzero(near < n_candidates)
+            which = found // kept
+            weight = weights.take(found + ((row - np.arange(len(row))) * kept).take(which))
+            to = near.take(found)
+            for way, value in enumerate(values[:, rated]):
+                evidence[way, user] = np.bincount(to, weight * value[given].take(which), n_candidates)
         return evidence
 
     def save(self, folder: Path) -> None:
@@ -149,7 +134,7 @@ class Neighbours:
             folder: Must not be there yet.
         """
         folder.mkdir()
-        for name in ("row_splits", "movie_index", "weight", "by_rating"):
+        for name in ("n_movies", "movies", "neighbours", "weight", "by_rating"):
             np.save(folder / f"{name}.npy", np.asarray(getattr(self, name)))
 
     @classmethod
@@ -161,8 +146,9 @@ class Neighbours:
         """
         try:
             return cls(
-                row_splits=_mapped(folder / "row_splits.npy"),
-                movie_index=_mapped(folder / "movie_index.npy"),
+                n_movies=int(np.load(folder / "n_movies.npy", allow_pickle=False)),
+                movies=_mapped(folder / "movies.npy"),
+                neighbours=_mapped(folder / "neighbours.npy"),
                 weight=_mapped(folder / "weight.npy"),
                 by_rating=bool(np.load(folder / "by_rating.npy", allow_pickle=False)),
             )
@@ -206,12 +192,11 @@ def fit_neighbours(history: History, n_movies: int, config: NeighboursConfig) ->
         strength = np.abs(weights[start : start + block])
         places = np.argpartition(strength, strength.shape[1] - kept, axis=1)[:, strength.shape[1] - kept :]
         nearest[start : start + block] = np.sort(places, axis=1)
-    lengths = np.zeros(n_movies, np.int64)
-    lengths[chosen] = kept
     return Neighbours(
-        row_splits=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-        movie_index=chosen[nearest].ravel().astype(np.int32),
-        weight=np.take_along_axis(weights, nearest, axis=1).ravel(),
+        n_movies=n_movies,
+        movies=chosen.astype(np.int32),
+        neighbours=chosen[nearest].astype(np.int32),
+        weight=np.take_along_axis(weights, nearest, axis=1),
         by_rating=config.by_rating,
     )
 

@@ -1,7 +1,7 @@
 """Movies on a Qdrant server, one collection a release."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, Self
 
@@ -13,7 +13,7 @@ from qdrant_client import QdrantClient, models
 from recommender.configuration import Configuration
 from recommender.errors import IndexUnavailableError
 from recommender.retrieval.movie_filter import GENRES, MOVIE_ID, RATING_COUNT, RELEASE_YEAR, MovieFilter
-from recommender.retrieval.movie_index import ScoredMovie, best_of_each_in_order, check_batch
+from recommender.retrieval.movie_index import FoundMovies, best_of_each_in_order, check_batch
 
 ALIAS: Final = "marquee"
 """The collection of the release that the server was brought to last."""
@@ -108,7 +108,12 @@ class QdrantMovieIndex:
         self._collection = collection
         self._exactly = models.SearchParams(exact=True)
         self._as_built = (
-            self._exactly if search_candidates is None else models.SearchParams(hnsw_ef=search_candidates)
+            self._exactly
+            if search_candidates is None
+            # All links of a movie may lead to movies that do not pass: their links are followed, too.
+            else models.SearchParams(
+                hnsw_ef=search_candidates, acorn=models.AcornSearchParams(enable=True, max_selectivity=1.0)
+            )
         )
 
     @classmethod
@@ -137,7 +142,7 @@ class QdrantMovieIndex:
         exclude: Sequence[int] = (),
         filter: MovieFilter | None = None,
         exact: bool = False,
-    ) -> list[ScoredMovie]:
+    ) -> FoundMovies:
         """The best movies, best first, lower id first among equals."""
         return self.search_batch(vector[np.newaxis], limit, excludes=[exclude], filter=filter, exact=exact)[0]
 
@@ -149,12 +154,12 @@ class QdrantMovieIndex:
         excludes: Sequence[Sequence[int]] | None = None,
         filter: MovieFilter | None = None,
         exact: bool = False,
-    ) -> list[list[ScoredMovie]]:
+    ) -> list[FoundMovies]:
         """What `search` gives for each of many vectors, by one request."""
         check_batch(vectors, excludes)
         conditions = [_condition(filter, exclude) for exclude in excludes or [()] * len(vectors)]
 
-        def ask(asked: int, rows: Sequence[int]) -> list[list[ScoredMovie]]:
+        def ask(asked: int, rows: Sequence[int]) -> list[FoundMovies]:
             return self._ask([self._request(vectors[row], asked, conditions[row], exact) for row in rows])
 
         return best_of_each_in_order(ask, len(vectors), limit)
@@ -179,7 +184,7 @@ class QdrantMovieIndex:
             with_payload=False,
         )
 
-    def _ask(self, requests: Sequence[models.QueryRequest]) -> list[list[ScoredMovie]]:
+    def _ask(self, requests: Sequence[models.QueryRequest]) -> list[FoundMovies]:
         if not requests:
             return []
         with answering():
@@ -187,8 +192,8 @@ class QdrantMovieIndex:
             return [_scored(answer.points) for answer in answers]
 
 
-def _scored(points: Iterable[models.ScoredPoint]) -> list[ScoredMovie]:
-    return [ScoredMovie(int(point.id), float(point.score)) for point in points]
+def _scored(points: Sequence[models.ScoredPoint]) -> FoundMovies:
+    return FoundMovies.of([int(point.id) for point in points], [point.score for point in points])
 
 
 def _condition(wanted: MovieFilter | None, exclude: Sequence[int]) -> models.Filter | None:

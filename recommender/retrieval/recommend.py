@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from recommender.release import History, Release
 from recommender.retrieval.diversity import most_diverse
 from recommender.retrieval.exact_index import ExactMovieIndex
 from recommender.retrieval.movie_filter import MovieFilter
-from recommender.retrieval.movie_index import MovieIndex, ScoredMovie
+from recommender.retrieval.movie_index import FoundMovies, MovieIndex
 from recommender.retrieval.online_model import UNKNOWN, OnlineModel
 from recommender.retrieval.re_rank import ReRanking
 
@@ -109,7 +109,7 @@ class Recommender:
             diversity: From 0, the best movies, to 1, movies as unlike each other as can be; see `diversity`.
             timing: Times the two stages; nothing is timed without it.
         """
-        rated = self._rated(self.release.history_of(user_id))
+        rated = _Rated.by(self.release, user_id)
         position = self.release.user_position(user_id)
         vector = self._vector(rated, UNKNOWN) if position is None else self.release.user_vectors[position]
         user = _User(UNKNOWN if position is None else position, rated, vector)
@@ -196,10 +196,9 @@ class Recommender:
                 wanted = among if second is None else max(among, second.candidates)
                 exclude = self.release.movie_ids[user.rated.positions].tolist()
                 movies, exact_instead = self._search(user.vector, wanted, exclude, filter)
-        best = self.release.movie_positions(np.array([movie.movie_id for movie in movies], np.int64))
-        scores = np.array([movie.score for movie in movies], np.float32)
+        best, scores = self.release.movie_positions(movies.movie_ids), movies.scores
         with timing("rank"):
-            if second is not None and movies:
+            if second is not None and len(movies):
                 rated = user.rated
                 history = by_position.History(
                     np.array([0, len(rated.positions)]), rated.positions, rated.ratings
@@ -229,7 +228,7 @@ class Recommender:
 
     def _search(
         self, vector: NDArray[np.float32], limit: int, exclude: list[int], filter: MovieFilter | None
-    ) -> tuple[list[ScoredMovie], bool]:
+    ) -> tuple[FoundMovies, bool]:
         """The nearest movies, and whether the index did not answer."""
         try:
             found = self._index.search(vector, limit, exclude=exclude, filter=filter)
@@ -241,23 +240,20 @@ class Recommender:
         self._index_failed = False
         return found, False
 
-    def _popular(self, limit: int, seen: NDArray[np.int32], filter: MovieFilter | None) -> list[ScoredMovie]:
+    def _popular(self, limit: int, seen: NDArray[np.int32], filter: MovieFilter | None) -> FoundMovies:
         popular = self.release.popular_positions
         out = np.zeros(len(popular), np.bool_) if filter is None else ~self.exact.passing(filter)
         out[seen] = True
         positions = popular[~out[popular]][:limit]
-        movie_ids, counts = self.release.movie_ids[positions], self.release.movie_rating_counts[positions]
-        return [
-            ScoredMovie(movie_id, float(count))
-            for movie_id, count in zip(movie_ids.tolist(), counts.tolist(), strict=True)
-        ]
+        counts = self.release.movie_rating_counts[positions]
+        return FoundMovies(self.release.movie_ids[positions], counts.astype(np.float32))
 
 
 @dataclass(frozen=True, slots=True)
 class Similar:
     """Movies like one, most similar first."""
 
-    movies: list[ScoredMovie]
+    movies: FoundMovies
     exact_instead: bool
     """Whether the index did not answer and every vector was searched instead."""
 
@@ -269,7 +265,13 @@ class _Rated:
     positions: NDArray[np.int32]
     ratings: NDArray[np.float32]
     timestamps: NDArray[np.int64]
-    unknown_movie_ids: tuple[int, ...]
+    unknown_movie_ids: tuple[int, ...] = ()
+
+    @classmethod
+    def by(cls, release: Release, user_id: int) -> Self:
+        """What a release knows that a user has rated."""
+        history = release.history_of(user_id)
+        return cls(release.positions_rated_by(user_id), history.ratings, history.timestamps)
 
 
 @dataclass(frozen=True, slots=True)

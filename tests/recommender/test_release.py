@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from recommender.release import (
     verify_release,
     write_release,
 )
+from recommender.release.arrays import ReleaseArrays
 
 MANIFEST: dict[str, Any] = {
     "dataset": "invented",
@@ -97,12 +99,13 @@ def test_a_release_is_complete_and_says_where_it_came_from(folder: Path) -> None
     assert re.fullmatch(r"\d{8}T\d{6}Z-[0-9a-f]{8}", manifest.version)
     assert manifest.version == folder.name
     assert manifest.version.endswith(manifest.content_digest[:8])
-    assert manifest.format == 1
+    assert manifest.format == 2
     assert manifest.created_at.endswith("Z")
     assert manifest.metrics == MANIFEST["metrics"]
     assert set(manifest.files) == {
         "movies.parquet", "users.parquet", "history.parquet", "user_tower/variables/data",
         "movie_tower/variables/data", "ranker/variables/data", "index/variables/data",
+        *(f"arrays/{field.name}.npy" for field in fields(ReleaseArrays)),
     }  # fmt: skip
 
 
@@ -259,8 +262,8 @@ def test_a_release_that_is_given_another_name_or_age_is_refused(folder: Path, ke
 
 
 def test_another_format_is_refused(folder: Path) -> None:
-    change_manifest(folder, lambda manifest: manifest.update(format=2))
-    with pytest.raises(ReleaseError, match="does not fit format 1"):
+    change_manifest(folder, lambda manifest: manifest.update(format=3))
+    with pytest.raises(ReleaseError, match="does not fit format 2"):
         verify_release(folder)
 
 
@@ -281,16 +284,16 @@ def test_a_manifest_that_lists_no_index_is_refused(folder: Path) -> None:
 
 KILLED = """
 import json, os, pathlib, signal, sys
-from recommender import release
+from recommender.release import writing
 def die(*_, **__): os.kill(os.getpid(), signal.SIGKILL)
 if sys.argv[4] == "copying":
     copies = []
-    copy = release.copy_sparse
-    release.copy_sparse = lambda *names: die() if len(copies) > 3 else copies.append(copy(*names))
+    copy = writing.copy_sparse
+    writing.copy_sparse = lambda *names: die() if len(copies) > 3 else copies.append(copy(*names))
 else:
     pathlib.Path.rename = die
 parts = {name: pathlib.Path(path) for name, path in json.loads(sys.argv[2]).items()}
-release.write_release(pathlib.Path(sys.argv[1]), parts, json.loads(sys.argv[3]))
+writing.write_release(pathlib.Path(sys.argv[1]), parts, json.loads(sys.argv[3]))
 """
 
 
@@ -318,7 +321,7 @@ def test_a_writer_that_fails_leaves_nothing(
     def full(*_: Any) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("recommender.release.copy_sparse", full)
+    monkeypatch.setattr("recommender.release.writing.copy_sparse", full)
     with pytest.raises(OSError, match="No space"):
         write_release(releases, parts, MANIFEST)
     assert list(releases.iterdir()) == []
@@ -414,29 +417,30 @@ def test_ratings_of_somebody_without_a_vector_are_kept(releases: Path, parts: di
 @pytest.mark.parametrize(
     ("tables", "said"),
     [
-        ({"movies": {**MOVIES, "embedding": [[1.0, 0.0], [1.0], [0.0, 1.0]]}}, r"length \[1\]"),
+        ({"movies": {**MOVIES, "embedding": [[1.0, 0.0], [1.0], [0.0, 1.0]]}}, r"lengths, \[1, 2\]"),
         ({"movies": {**MOVIES, "embedding": [[1.0, 0.0], [1.0, float("nan")], [0.0, 1.0]]}}, "not finite"),
         ({"movies": {**MOVIES, "embedding": [[1.0, 0.0], None, [0.0, 1.0]]}}, "vectors"),
         ({"movies": {**MOVIES, "movie_id": [10, 30, 20]}}, "not sorted"),
         ({"movies": {**MOVIES, "movie_id": [10, 20, 20]}}, "twice"),
         ({"users": {**USERS, "user_id": [1, None]}}, "lacks 1 values"),
         ({"history": {**HISTORY, "user_id": [7, 1, 1, 1]}}, "not sorted"),
-        ({"counts": {"users": 2, "movies": 3, "ratings": 5}}, "4 rows where the manifest says 5"),
+        ({"history": {**HISTORY, "movie_id": [20, 10, 20, 20]}}, "two ratings of movie 20 by user 1"),
+        ({"history": {**HISTORY, "movie_id": [20, 25, 30, 20]}}, r"movie 25 \(row 1\)"),
+        ({"counts": {"users": 2, "movies": 3, "ratings": 5}}, r"shape \(4,\) where the manifest says \(5,\)"),
     ],
 )
 def test_tables_that_do_not_agree_are_refused(
     releases: Path, parts: dict[str, Path], tables: dict[str, Any], said: str
 ) -> None:
-    folder = rewritten(releases, parts, **tables)
     with pytest.raises(ReleaseError, match=said):
-        Release.load(folder)
+        rewritten(releases, parts, **tables)
+    assert list(releases.iterdir()) == []
 
 
 def test_a_table_that_is_no_parquet_is_refused(releases: Path, parts: dict[str, Path]) -> None:
     parts["users.parquet"].write_bytes(b"user_id,embedding\n")
-    folder = releases / write_release(releases, parts, MANIFEST)
     with pytest.raises(ReleaseError, match=r"users\.parquet cannot be read"):
-        Release.load(folder)
+        write_release(releases, parts, MANIFEST)
 
 
 LOADED = """

@@ -12,6 +12,7 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
+from benchmarks.faults.differing_releases import parts_of
 from benchmarks.faults.running_service import RunningService
 from recommender.release import Release, list_releases, live_version, promote, write_release
 from recommender.retrieval.edge_index import EdgeMovieIndex
@@ -28,7 +29,7 @@ _WRITTEN_BY_ITSELF = {"format", "version", "created_at", "content_digest", "file
 def two_releases(small_releases: Path, live_release: Release, tmp_path: Path) -> Path:
     """Two releases of the same movies that answer alike but for their names; the first is live."""
     folder = tmp_path / "two releases"
-    parts = {path.name: path for path in live_release.folder.iterdir() if path.name != "manifest.json"}
+    parts = parts_of(live_release.folder)
     for seed in (1, 2):
         manifest = live_release.manifest.model_dump(exclude=_WRITTEN_BY_ITSELF)
         write_release(folder, parts, {**manifest, "seed": seed})
@@ -109,7 +110,7 @@ def test_an_index_of_other_movies_is_refused(
 ) -> None:
     movie_ids, vectors = live_release.movie_ids[:-1], live_release.movie_vectors[:-1]
     EdgeMovieIndex.build(tmp_path / "index", movie_ids, vectors)
-    parts = {path.name: path for path in live_release.folder.iterdir() if path.name != "manifest.json"}
+    parts = parts_of(live_release.folder)
     manifest = live_release.manifest.model_dump(exclude=_WRITTEN_BY_ITSELF)
     version = write_release(two_releases, parts | {"index": tmp_path / "index"}, manifest)
     with TestClient(create_app(settings)) as client:

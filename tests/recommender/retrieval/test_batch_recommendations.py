@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recommender.release import Release
+from recommender.release import History, Release
 from recommender.retrieval.batch import RECOMMENDATIONS_SCHEMA, recommend_all, recommend_table
 
 
@@ -93,10 +93,11 @@ def test_raters_without_a_vector_do_not_shift_the_others() -> None:
         user_vectors=np.float32([[1], [1]]),
         movie_ids=np.array([10, 20]),
         movie_vectors=np.float32([[2], [1]]),
-        history_user_ids=np.array([1, 3, 5]),
-        history_offsets=np.array([0, 2, 3, 4]),
-        history_movie_ids=np.array([10, 20, 20, 10]),
-        history_ratings=np.float32([3, 3, 3, 3]),
+        raters=np.array([1, 3, 5]),
+        rating_counts=np.array([2, 1, 1]),
+        histories=lambda start, stop: History(
+            np.array([10, 20, 20, 10]), np.float32([3, 3, 3, 3]), np.arange(4)
+        ),
         re_ranker_folder=None,
     )
     table = recommend_all(cast("Release", release), 2)

@@ -106,10 +106,10 @@ class MovieIndexContract:
         assert [movie.movie_id for movie in index.search(self.query, 10, exclude=exclude)] == [
             int(self.movie_ids[0])
         ]
-        assert index.search(self.query, 10, exclude=self.movie_ids.tolist()) == []
+        assert len(index.search(self.query, 10, exclude=self.movie_ids.tolist())) == 0
 
     def test_excluding_movies_it_does_not_hold_changes_nothing(self, index: MovieIndex) -> None:
-        assert index.search(self.query, 5, exclude=[100_001]) == index.search(self.query, 5)
+        assert list(index.search(self.query, 5, exclude=[100_001])) == list(index.search(self.query, 5))
 
     def test_of_equal_movies_those_with_lower_ids_come_back_first(self, index: MovieIndex) -> None:
         equals = self.movie_ids[1::10].tolist()
@@ -150,9 +150,9 @@ class MovieIndexContract:
 
     def test_answers_several_threads_at_once(self, index: MovieIndex) -> None:
         queries = np.random.default_rng(5).normal(size=(40, DIMENSION)).astype(np.float32)
-        alone = [index.search(query, 5) for query in queries]
+        alone = [list(index.search(query, 5)) for query in queries]
         with ThreadPoolExecutor(8) as threads:
-            assert list(threads.map(lambda query: index.search(query, 5), queries)) == alone
+            assert list(threads.map(lambda query: list(index.search(query, 5)), queries)) == alone
 
 
 class TestExactMovieIndex(MovieIndexContract):
@@ -241,7 +241,8 @@ def test_searching_leaves_the_folder_as_it_was_built(tmp_path: Path) -> None:
     for path in tmp_path.rglob("*"):
         path.chmod(0o555 if path.is_dir() else 0o444)
     first, second = EdgeMovieIndex.open(tmp_path), EdgeMovieIndex.open(tmp_path)
-    assert first.search(np.ones(DIMENSION, np.float32), 5) == second.search(np.ones(DIMENSION, np.float32), 5)
+    query = np.ones(DIMENSION, np.float32)
+    assert list(first.search(query, 5)) == list(second.search(query, 5))
     first.close()
     assert second.count() == MOVIES
     second.close()

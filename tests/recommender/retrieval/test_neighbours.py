@@ -17,8 +17,7 @@ def history_of(*movies, rating=4.0):
 
 def dense(neighbours):
     matrix = np.zeros((neighbours.n_movies, neighbours.n_movies))
-    row = np.repeat(np.arange(neighbours.n_movies), np.diff(neighbours.row_splits))
-    matrix[row, neighbours.movie_index] = neighbours.weight
+    matrix[neighbours.movies[:, np.newaxis], neighbours.neighbours] = neighbours.weight
     return matrix
 
 
@@ -41,7 +40,10 @@ HISTORIES = ([0, 1, 2, 3], [1, 2], [0, 3, 4], [4, 2, 1, 0, 3], [0, 1])
 def test_evidence_is_the_sum_of_the_weights_from_what_a_user_has_rated():
     # Movie 0 speaks for 1 by .5 and against 2 by .25; movie 1 speaks for 2 by 2; movie 2 for none.
     neighbours = Neighbours(
-        np.array([0, 2, 3, 3]), np.array([1, 2, 2], np.int32), np.array([0.5, -0.25, 2.0], np.float32)
+        3,
+        movies=np.array([0, 1], np.int32),
+        neighbours=np.array([[1, 2], [0, 2]], np.int32),
+        weight=np.array([[0.5, -0.25], [0.0, 2.0]], np.float32),
     )
     history = history_of([0, 1], [], [0])
     candidates = np.array([[2, -1], [2, 1], [1, 2]])
@@ -108,7 +110,8 @@ def test_where_memory_is_short_the_rarest_movies_have_no_neighbours():
     # 3 x 3 weights of 4 bytes: for movies 0 and 1, rated 4 times, and the first of those rated 3 times.
     config = NeighboursConfig(piece_length=None, regularization=0.7, memory_gb=37e-9)
     neighbours = fit_neighbours(history_of(*HISTORIES), 6, config)
-    assert np.diff(neighbours.row_splits).tolist() == [3, 3, 3, 0, 0, 0]
+    assert neighbours.movies.tolist() == [0, 1, 2]
+    assert neighbours.neighbours.shape == (3, 3)
     fewer = [[movie for movie in row if movie < 3] for row in HISTORIES]
     np.testing.assert_allclose(dense(neighbours)[:3, :3], ease_by_regression(fewer, 3, 0.7), atol=1e-5)
     assert not dense(neighbours)[:, 3:].any()
