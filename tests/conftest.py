@@ -11,7 +11,14 @@ from recommender.data.sources import ExampleGenConfig, ingest
 from recommender.data.synthetic import SyntheticConfig, generate
 from recommender.features.transform import TransformConfig, transform
 from recommender.features.transformed_examples import TransformedExamples
-from recommender.release import OPTIONAL_PARTS, PARTS, write_release
+from recommender.release import (
+    HISTORY_SCHEMA,
+    MOVIES_SCHEMA,
+    OPTIONAL_PARTS,
+    PARTS,
+    USERS_SCHEMA,
+    write_release,
+)
 from recommender.retrieval.build_index import IndexerConfig, build_index
 
 SEED = 7
@@ -79,6 +86,20 @@ def two_stage_release(trained_parts: dict[str, Path], tmp_path_factory: pytest.T
     """A release of them."""
     releases = tmp_path_factory.mktemp("two stages") / "releases"
     return releases / write_release(releases, trained_parts, manifest_of(trained_parts))
+
+
+@pytest.fixture
+def empty_parts(tmp_path: Path) -> dict[str, Path]:
+    """The parts of a release that holds nothing, for what only looks at its manifest."""
+    (tmp_path / "part").write_text("whatever")
+    tables = {
+        "movies.parquet": MOVIES_SCHEMA,
+        "users.parquet": USERS_SCHEMA,
+        "history.parquet": HISTORY_SCHEMA,
+    }
+    for name, schema in tables.items():
+        pq.write_table(schema.empty_table(), tmp_path / name)
+    return {name: tmp_path / (name if name in tables else "part") for name in PARTS}
 
 
 def manifest_of(parts: dict[str, Path]) -> dict[str, Any]:

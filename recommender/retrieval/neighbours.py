@@ -175,7 +175,7 @@ def fit_neighbours(history: History, n_movies: int, config: NeighboursConfig) ->
         config: How.
     """
     # Only who fits neighbours needs this, and the service does not have all that it comes with.
-    from recommender.evaluation.baselines.ease import ease_weights_of, movies_with_room
+    from recommender.evaluation.baselines.ease import ease_weights_of, gram_matrix, movies_with_room
 
     chosen = movies_with_room(history, n_movies, config.memory_gb, "neighbours")
     pieces = history.of_movies(chosen, n_movies)
@@ -183,7 +183,7 @@ def fit_neighbours(history: History, n_movies: int, config: NeighboursConfig) ->
         pieces = pieces.pieces(config.piece_length)
     counted = _counts(pieces, config.by_rating)
     rated = _matrix_of(pieces, len(chosen), counted / max(counted.max(initial=0), 1))
-    weights = ease_weights_of(rated, config.regularization)
+    weights = ease_weights_of(gram_matrix(rated), config.regularization)
 
     kept = min(config.kept, len(chosen))
     nearest = np.empty((len(chosen), kept), np.int32)

@@ -6,13 +6,12 @@ from typing import Any
 import pytest
 
 from pipelines.live_release import compared_with, run_fingerprint
-from recommender.release import PARTS, promote, write_release
+from recommender.release import promote, write_release
 
 
 @pytest.fixture
-def release(tmp_path: Path) -> Any:
+def release(empty_parts: dict[str, Path], tmp_path: Path) -> Any:
     """Writes a release of a run and makes it live."""
-    (tmp_path / "part").write_text("whatever")
 
     def write(fingerprint: str | None, live: str | None) -> str:
         manifest = {
@@ -27,7 +26,7 @@ def release(tmp_path: Path) -> Any:
             "metrics": {"live": live and {"name": live}},
         } | ({"run_fingerprint": fingerprint} if fingerprint else {})
         releases = tmp_path / "releases"
-        version = write_release(releases, dict.fromkeys(PARTS, tmp_path / "part"), manifest)
+        version = write_release(releases, empty_parts, manifest)
         promote(releases, version)
         return version
 

@@ -79,14 +79,29 @@ def ease_weights(
             f"{memory_gb:g}: raise it if the machine has that much, or leave EASE out."
         )
     logger.info("EASE on %d movies needs %.3g GB for its matrix", n_movies, needed)
-    return ease_weights_of(rating_matrix(history, n_movies), regularization)
+    return ease_weights_of(gram_matrix(rating_matrix(history, n_movies)), regularization)
 
 
-def ease_weights_of(rated: Any, regularization: float) -> npt.NDArray[np.float32]:
-    """The same, of a matrix that says what each user's rating of each movie counts.
+def gram_matrix(rated: Any) -> npt.NDArray[np.float32]:
+    """``X'X``, block by block.
 
     Args:
-        rated: float32 [users, movies].
+        rated: float32 [users, movies], sparse: what each user's rating of each movie counts.
+
+    Returns:
+        float32 [movies, movies].
+    """
+    matrix = np.empty((rated.shape[1], rated.shape[1]), np.float32)
+    for start, stop, common in common_users(rated):
+        matrix[start:stop] = common
+    return matrix
+
+
+def ease_weights_of(matrix: npt.NDArray[np.float32], regularization: float) -> npt.NDArray[np.float32]:
+    """EASE's weights of a Gram matrix, which they take the place of.
+
+    Args:
+        matrix: As `gram_matrix` gives it; its memory holds the weights afterwards.
         regularization: Added to the diagonal; larger trusts movies with many ratings more.
 
     Returns:
@@ -95,9 +110,6 @@ def ease_weights_of(rated: Any, regularization: float) -> npt.NDArray[np.float32
     Raises:
         TrainingError: the regularization is too small for float32.
     """
-    matrix = np.empty((rated.shape[1], rated.shape[1]), np.float32)
-    for start, stop, common in common_users(rated):
-        matrix[start:stop] = common
     diagonal = np.einsum("ii->i", matrix)
     diagonal += np.float32(regularization)
     _invert(matrix, regularization)
@@ -106,21 +118,24 @@ def ease_weights_of(rated: Any, regularization: float) -> npt.NDArray[np.float32
     return matrix
 
 
-def movies_with_room(history: History, n_movies: int, memory_gb: float, name: str) -> npt.NDArray[np.int64]:
-    """The movies with most ratings, as many as EASE's matrix of them has room for.
+def movies_with_room(
+    history: History, n_movies: int, memory_gb: float, name: str, *, matrices: int = 1
+) -> npt.NDArray[np.int64]:
+    """The movies with most ratings, as many as there is room for matrices of them.
 
     Args:
         history: What each user has rated.
         n_movies: Movies in the catalogue.
-        memory_gb: Most gigabytes that the matrix may take.
+        memory_gb: Most gigabytes that the matrices may take.
         name: Of what is made of them, for the log.
+        matrices: How many there are at a time, float32 [movies, movies].
 
     Returns:
         int64, ascending positions of movies, each with ratings.
     """
     counts = np.bincount(history.movie_index, minlength=n_movies)
     n_rated = np.count_nonzero(counts)
-    most = int((memory_gb * _GIGABYTE / _FLOAT32_BYTES) ** 0.5)
+    most = int((memory_gb * _GIGABYTE / (matrices * _FLOAT32_BYTES)) ** 0.5)
     if most < n_rated:
         logger.info(
             "%s of the %s movies with most ratings, of %s: memory_gb is %g",

@@ -14,7 +14,7 @@ from recommender.evaluation.evaluate import bless
 from recommender.evaluation.live import live_evaluation
 from recommender.evaluation.report import write_report
 from recommender.evaluation.result import Evaluation, LiveComparison, SliceResult
-from recommender.release import PARTS, write_release
+from recommender.release import write_release
 
 TABLE = ("recall", "precision", "hit_rate", "map", "coverage")
 
@@ -114,22 +114,21 @@ def test_an_evaluation_that_cannot_be_read_is_named(tmp_path):
         live_evaluation(tmp_path / "evaluation.json")
 
 
-def test_the_live_release_tells_of_its_own_evaluation(tmp_path):
+def test_the_live_release_tells_of_its_own_evaluation(empty_parts, tmp_path):
     live = evaluation()
-    folder = released(tmp_path, live.model_dump(mode="json"))
+    folder = released(tmp_path, empty_parts, live.model_dump(mode="json"))
     assert live_evaluation(folder) == (folder.name, live)
 
 
 @pytest.mark.parametrize("metrics", [{"protocol": "P-random"}, None])
-def test_a_live_release_of_an_earlier_kind_or_gone_stops_nobody(metrics, tmp_path, caplog):
-    folder = released(tmp_path, metrics) if metrics else tmp_path / "20260101T000000Z-abcdef12"
+def test_a_live_release_of_an_earlier_kind_or_gone_stops_nobody(metrics, empty_parts, tmp_path, caplog):
+    folder = released(tmp_path, empty_parts, metrics) if metrics else tmp_path / "20260101T000000Z-abcdef12"
     assert live_evaluation(folder) is None
     assert f"release {folder.name} cannot be compared with" in caplog.text
 
 
-def released(releases: Path, metrics: dict[str, Any]) -> Path:
+def released(releases: Path, parts: dict[str, Path], metrics: dict[str, Any]) -> Path:
     """A release in which nothing but the metrics matters."""
-    (releases / "part").write_text("whatever")
     manifest = {
         "dataset": "invented",
         "config": {},
@@ -141,7 +140,7 @@ def released(releases: Path, metrics: dict[str, Any]) -> Path:
         "dimension": 2,
         "metrics": metrics,
     }
-    return releases / write_release(releases, dict.fromkeys(PARTS, releases / "part"), manifest)
+    return releases / write_release(releases, parts, manifest)
 
 
 def page(folder: Path, result: Evaluation) -> str:

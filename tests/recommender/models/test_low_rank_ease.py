@@ -50,7 +50,7 @@ def test_it_is_the_same_each_time(history):
 def test_movies_without_ratings_and_those_that_memory_has_no_room_for_get_nothing(history):
     counts = np.bincount(history.movie_index, minlength=N_MOVIES)
     tenth = np.sort(counts)[-10]
-    config = LowRankEaseConfig(piece_length=None, rank=4, memory_gb=4 * 10**2 / 1e9)
+    config = LowRankEaseConfig(piece_length=None, rank=4, memory_gb=8 * 10**2 / 1e9)
     of_movie = low_rank_ease(history, N_MOVIES, config).of_movie
     filled = np.flatnonzero(of_movie.any(axis=1))
     assert len(filled) == 10
