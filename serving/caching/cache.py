@@ -1,13 +1,12 @@
 """What remembers answers for a while, wherever it keeps them."""
 
 import hashlib
-import json
-from typing import Any, Protocol
+from typing import Protocol
 
 from recommender.errors import MarqueeError
 
 # Goes up when the shape of an answer changes: what an older service remembered is then not found.
-_FORMAT = 2
+_FORMAT = 3
 
 
 class CacheUnavailableError(MarqueeError):
@@ -43,17 +42,16 @@ class Question:
 
     Args:
         kind: what is answered, such as `recommendations`.
-        parameters: everything that was asked for, as JSON can hold it.
+        asked: everything that was asked for, as JSON, always in the same order.
 
     Example:
-        >>> question = Question("recommendations", user_id=42, limit=10)
+        >>> question = Question("recommendations", '{"user_id":42,"limit":10}')
         >>> question.key("20260314T092653Z-5f0c6f1f", history=3)
-        'marquee:2:recommendations:20260314T092653Z-5f0c6f1f:3:4bfa08940a85a3ad89c617a5472a5e98'
+        'marquee:3:recommendations:20260314T092653Z-5f0c6f1f:3:f34a3ed32f89d4579ab8810129f1344b'
     """
 
-    def __init__(self, kind: str, **parameters: Any) -> None:
+    def __init__(self, kind: str, asked: str) -> None:
         self._kind = kind
-        asked = json.dumps(parameters, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         self._digest = hashlib.sha256(asked.encode()).hexdigest()[:32]
 
     def key(self, release: str, history: str | int) -> str:

@@ -69,7 +69,7 @@ async def recommendations_for(
     record, release = RequestRecord.current(), service.release
     filter = wishes.filter_of(service.recommender.exact, given_in)
 
-    def compute() -> bytes:
+    def compute() -> Recommendations:
         current = _current_history(service, user_id)
         recommender, history = service.recommender, current.history
         if current.version:
@@ -82,14 +82,13 @@ async def recommendations_for(
             )
         if found.exact_instead:
             record.degrade("index")
-        answer = Recommendations(
+        return Recommendations(
             user_id=user_id,
             release=release.version,
             strategy=found.strategy,
             items=described(release, found, history, explain=wishes.explain),
             degraded=record.degraded,
         )
-        return answer.model_dump_json(exclude_unset=True).encode()
 
     key = None
     if wishes.use_cache:
@@ -98,7 +97,7 @@ async def recommendations_for(
         except RatingStoreError as error:
             _without_ratings(error)
         else:
-            question = Question("recommendations", user_id=user_id, **wishes.model_dump(mode="json"))
+            question = Question("recommendations", f"[{user_id},{wishes.model_dump_json()}]")
             key = question.key(release.version, version)
     return await answered(service, user_id, key, compute)
 

@@ -72,22 +72,21 @@ async def recommend_to_visitor(
         np.zeros(len(asked.ratings), np.int64),
     )
 
-    def compute() -> bytes:
+    def compute() -> VisitorRecommendations:
         found = service.recommender.recommend_for(
             history, asked.limit, filter=filter, diversity=asked.diversity, timing=record.stage
         )
         if found.exact_instead:
             record.degrade("index")
-        answer = VisitorRecommendations(
+        return VisitorRecommendations(
             release=release.version,
             strategy=found.strategy,
             items=described(release, found, history, explain=asked.explain),
             unknown_movie_ids=list(dict.fromkeys(found.unknown_movie_ids)),
             degraded=record.degraded,
         )
-        return answer.model_dump_json(exclude_unset=True).encode()
 
     key = None
     if asked.use_cache:
-        key = Question("visitor_recommendations", **asked.model_dump(mode="json")).key(release.version, 0)
+        key = Question("visitor_recommendations", asked.model_dump_json()).key(release.version, 0)
     return Response(await answered(service, None, key, compute), media_type="application/json")
