@@ -15,7 +15,13 @@ from recommender.configuration import Configuration
 from recommender.errors import IndexUnavailableError
 from recommender.retrieval.configuration import HnswConfig
 from recommender.retrieval.movie_filter import GENRES, MOVIE_ID, RATING_COUNT, RELEASE_YEAR, MovieFilter
-from recommender.retrieval.movie_index import FoundMovies, best_in_order, best_of_each_in_order, check_batch
+from recommender.retrieval.movie_index import (
+    FoundMovies,
+    best_in_order,
+    best_of_each_in_order,
+    candidates_looked_at,
+    check_batch,
+)
 from recommender.scratch_folder import ScratchFolder
 from recommender.sparse_copy import copy_sparse
 
@@ -52,16 +58,7 @@ class EdgeMovieIndex:
         """Made by `open`."""
         self._shard = shard
         self._copy = copy
-        self._exactly = qdrant_edge.SearchParams(exact=True)
-        self._as_built = (
-            self._exactly
-            if search_candidates is None
-            # All links of a movie may lead to movies that do not pass: their links are followed, too.
-            else qdrant_edge.SearchParams(
-                hnsw_ef=search_candidates,
-                acorn=qdrant_edge.AcornSearchParams(enable=True, max_selectivity=1.0),
-            )
-        )
+        self._search_candidates = search_candidates
 
     @staticmethod
     def build(
@@ -182,11 +179,11 @@ class EdgeMovieIndex:
         exact: bool = False,
     ) -> FoundMovies:
         """The best movies, best first, lower id first among equals."""
-        condition = _condition(filter, exclude)
+        condition, params = _condition(filter, exclude), self._params(exact, len(exclude))
 
         def ask(asked: int) -> FoundMovies:
             with _answering():
-                return _scored(self._shard.query(self._request(vector, asked, condition, exact)))
+                return _scored(self._shard.query(self._request(vector, asked, condition, params)))
 
         return best_in_order(ask(limit + 1), limit, ask)
 
@@ -201,10 +198,12 @@ class EdgeMovieIndex:
     ) -> list[FoundMovies]:
         """What `search` gives for each of many vectors, by one question to the engine."""
         check_batch(vectors, excludes)
-        conditions = [_condition(filter, exclude) for exclude in excludes or [()] * len(vectors)]
+        excluded = excludes or [()] * len(vectors)
+        conditions = [_condition(filter, exclude) for exclude in excluded]
+        params = [self._params(exact, len(exclude)) for exclude in excluded]
 
         def ask(asked: int, rows: Sequence[int]) -> list[FoundMovies]:
-            requests = [self._request(vectors[row], asked, conditions[row], exact) for row in rows]
+            requests = [self._request(vectors[row], asked, conditions[row], params[row]) for row in rows]
             with _answering():
                 answers = self._shard.query_batch(qdrant_edge.QueryBatchRequest(requests))
             return [_scored(points) for points in answers]
@@ -221,12 +220,21 @@ class EdgeMovieIndex:
         self._shard.close()
         self._copy.close()
 
-    def _request(self, vector: NDArray[np.float32], asked: int, condition: Any, exact: bool) -> Any:
+    def _params(self, exact: bool, n_excluded: int) -> Any:
+        if exact or self._search_candidates is None:
+            return qdrant_edge.SearchParams(exact=True)
+        return qdrant_edge.SearchParams(
+            hnsw_ef=candidates_looked_at(self._search_candidates, n_excluded),
+            # All links of a movie may lead to movies that do not pass: their links are followed, too.
+            acorn=qdrant_edge.AcornSearchParams(enable=True, max_selectivity=1.0),
+        )
+
+    def _request(self, vector: NDArray[np.float32], asked: int, condition: Any, params: Any) -> Any:
         return qdrant_edge.QueryRequest(
             limit=asked,
             query=qdrant_edge.Query.Nearest(vector.tolist()),
             filter=condition,
-            params=self._exactly if exact else self._as_built,
+            params=params,
         )
 
 

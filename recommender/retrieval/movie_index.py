@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, Self
+from typing import Final, NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recommender.retrieval.movie_filter import MovieFilter
+
+_EXCLUDED_A_CANDIDATE: Final = 8
+"""Then recall@100 stays above .99 with 1,000 excluded, on vectors of MovieLens 25M's size."""
 
 
 class ScoredMovie(NamedTuple):
@@ -107,6 +110,19 @@ class MovieIndex(Protocol):
     def close(self) -> None:
         """Release what the index holds; searching it afterwards is an error."""
         ...
+
+
+def candidates_looked_at(search_candidates: int, n_excluded: int) -> int:
+    """How many candidates an approximate search looks at where movies must not come back.
+
+    These are the nearest of all, as a rule, and lie between the search and what it is after: the more there
+    are, the further it must look.
+
+    Args:
+        search_candidates: as `HnswConfig.search_candidates`.
+        n_excluded: movies that must not come back.
+    """
+    return search_candidates + n_excluded // _EXCLUDED_A_CANDIDATE
 
 
 def check_batch(vectors: NDArray[np.float32], excludes: Sequence[Sequence[int]] | None) -> None:

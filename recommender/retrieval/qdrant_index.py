@@ -13,7 +13,12 @@ from qdrant_client import QdrantClient, models
 from recommender.configuration import Configuration
 from recommender.errors import IndexUnavailableError
 from recommender.retrieval.movie_filter import GENRES, MOVIE_ID, RATING_COUNT, RELEASE_YEAR, MovieFilter
-from recommender.retrieval.movie_index import FoundMovies, best_of_each_in_order, check_batch
+from recommender.retrieval.movie_index import (
+    FoundMovies,
+    best_of_each_in_order,
+    candidates_looked_at,
+    check_batch,
+)
 
 ALIAS: Final = "marquee"
 """The collection of the release that the server was brought to last."""
@@ -106,15 +111,7 @@ class QdrantMovieIndex:
     def __init__(self, client: QdrantClient, collection: str, search_candidates: int | None) -> None:
         self._client = client
         self._collection = collection
-        self._exactly = models.SearchParams(exact=True)
-        self._as_built = (
-            self._exactly
-            if search_candidates is None
-            # All links of a movie may lead to movies that do not pass: their links are followed, too.
-            else models.SearchParams(
-                hnsw_ef=search_candidates, acorn=models.AcornSearchParams(enable=True, max_selectivity=1.0)
-            )
-        )
+        self._search_candidates = search_candidates
 
     @classmethod
     def open(cls, client: QdrantClient, version: str, *, alias: str = ALIAS) -> Self:
@@ -157,10 +154,14 @@ class QdrantMovieIndex:
     ) -> list[FoundMovies]:
         """What `search` gives for each of many vectors, by one request."""
         check_batch(vectors, excludes)
-        conditions = [_condition(filter, exclude) for exclude in excludes or [()] * len(vectors)]
+        excluded = excludes or [()] * len(vectors)
+        conditions = [_condition(filter, exclude) for exclude in excluded]
+        params = [self._params(exact, len(exclude)) for exclude in excluded]
 
         def ask(asked: int, rows: Sequence[int]) -> list[FoundMovies]:
-            return self._ask([self._request(vectors[row], asked, conditions[row], exact) for row in rows])
+            return self._ask(
+                [self._request(vectors[row], asked, conditions[row], params[row]) for row in rows]
+            )
 
         return best_of_each_in_order(ask, len(vectors), limit)
 
@@ -173,14 +174,27 @@ class QdrantMovieIndex:
         """Close the connections to the server."""
         self._client.close()
 
+    def _params(self, exact: bool, n_excluded: int) -> models.SearchParams:
+        if exact or self._search_candidates is None:
+            return models.SearchParams(exact=True)
+        return models.SearchParams(
+            hnsw_ef=candidates_looked_at(self._search_candidates, n_excluded),
+            # All links of a movie may lead to movies that do not pass: their links are followed, too.
+            acorn=models.AcornSearchParams(enable=True, max_selectivity=1.0),
+        )
+
     def _request(
-        self, vector: NDArray[np.float32], asked: int, condition: models.Filter | None, exact: bool
+        self,
+        vector: NDArray[np.float32],
+        asked: int,
+        condition: models.Filter | None,
+        params: models.SearchParams,
     ) -> models.QueryRequest:
         return models.QueryRequest(
             query=vector.tolist(),
             limit=asked,
             filter=condition,
-            params=self._exactly if exact else self._as_built,
+            params=params,
             with_payload=False,
         )
 

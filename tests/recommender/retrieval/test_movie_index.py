@@ -227,6 +227,22 @@ class TestQdrantMovieIndexOnAServer(QdrantContract):
         return connect(os.environ["QDRANT_URL"], api_key=os.environ.get("QDRANT_API_KEY"), timeout_s=30)
 
 
+def test_however_many_nearest_movies_are_excluded_an_approximate_search_finds_those_behind(
+    tmp_path: Path,
+) -> None:
+    generator = np.random.default_rng(8)
+    vectors = generator.normal(size=(4000, DIMENSION)).astype(np.float32)
+    EdgeMovieIndex.build(tmp_path / "index", np.arange(4000), vectors, hnsw=HnswConfig(exact_below=1))
+    index = EdgeMovieIndex.open(tmp_path / "index")
+    shares = []
+    for query in vectors[:20]:
+        nearest = np.argsort(-(vectors @ query))
+        found = index.search(query, 50, exclude=nearest[:300].tolist())
+        shares.append(len(np.intersect1d(found.movie_ids, nearest[300:350])) / 50)
+    index.close()
+    assert np.mean(shares) > 0.95
+
+
 def digests(folder: Path) -> dict[str, str]:
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
