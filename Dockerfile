@@ -13,10 +13,11 @@ ENV PATH=/opt/marquee/bin:$PATH \
 FROM base AS steps-builder
 ARG PIP_INDEX_URL
 WORKDIR /build
-COPY requirements.txt ./
-# The headers of TensorFlow, a quarter of it, are for who compiles against it.
+COPY requirements.txt requirements-dev.txt ./
+# Two have no wheels, and are plain Python. Ratings may be in PostgreSQL. The headers of TensorFlow, a quarter of it,
+# are for who compiles against it.
 RUN python -m venv /opt/marquee \
-    && pip install --no-cache-dir --only-binary :all: --requirement requirements.txt \
+    && pip install --no-cache-dir --only-binary :all: --no-binary kfp-server-api,promise --constraint requirements-dev.txt --requirement requirements.txt "psycopg[binary]" \
     && rm -rf /opt/marquee/lib/python3.12/site-packages/tensorflow/include
 COPY pyproject.toml README.md ./
 COPY components/ components/
@@ -35,11 +36,11 @@ USER 10001
 FROM base AS builder
 ARG PIP_INDEX_URL
 WORKDIR /build
-COPY requirements.txt pyproject.toml ./
-# What to install stands in pyproject.toml, at which version in requirements.txt.
+COPY requirements-dev.txt pyproject.toml ./
+# What to install stands in pyproject.toml, at which version in requirements-dev.txt, as in requirements.txt.
 RUN python -m venv /opt/marquee \
-    && python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['serving'], sep='\n')" > serving.txt \
-    && pip install --no-cache-dir --only-binary :all: --constraint requirements.txt --requirement serving.txt \
+    && python -c "import tomllib; e = tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']; print(*e['serving'], *e['postgresql'], sep='\n')" > serving.txt \
+    && pip install --no-cache-dir --only-binary :all: --constraint requirements-dev.txt --requirement serving.txt \
     && pip uninstall --yes pip
 
 FROM base

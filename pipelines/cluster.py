@@ -57,9 +57,9 @@ class ClusterConfig(Configuration):
     """Checks every rating; bad ones do not become better."""
     transform: StepOnCluster = StepOnCluster()
     """Splits and computes features."""
-    tuner: StepOnCluster = StepOnCluster(cpu=4.0, memory="8Gi")
+    tuner: StepOnCluster = StepOnCluster(cpu=4.0, memory="12Gi")
     """Trains many times where hyperparameters are searched."""
-    trainer: StepOnCluster = StepOnCluster(cpu=4.0, memory="8Gi")
+    trainer: StepOnCluster = StepOnCluster(cpu=4.0, memory="12Gi")
     """Trains; started again, it goes on from its last epoch."""
     evaluator: StepOnCluster = StepOnCluster(cpu=4.0, memory="8Gi")
     """Ranks the whole catalogue for every user, and fits the baselines."""

@@ -197,7 +197,8 @@ def test_the_image_holds_every_module_that_the_service_and_the_sync_import(
     services: dict[str, dict[str, Any]], final_stage: list[tuple[str, str]], tmp_path: Path
 ):
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    installed = distributions_with_dependencies(project["optional-dependencies"]["serving"])
+    extras = project["optional-dependencies"]
+    installed = distributions_with_dependencies(extras["serving"] + extras["postgresql"])
     refused = {
         module
         for module, owners in metadata.packages_distributions().items()

@@ -45,7 +45,7 @@ def container_of(pipeline: dict[str, Any], step: str) -> dict[str, Any]:
 
 def test_a_field_that_is_not_given_keeps_the_default_of_its_step():
     config = ClusterConfig.from_mapping({"trainer": {"cpu": 16}, "example_validator": {"memory": "1Gi"}})
-    assert (config.trainer.cpu, config.trainer.memory) == (16.0, "8Gi")
+    assert (config.trainer.cpu, config.trainer.memory) == (16.0, "12Gi")
     assert (config.example_validator.memory, config.example_validator.retries) == ("1Gi", 0)
     assert ClusterConfig.model_validate_json(config.model_dump_json()) == config
 
