@@ -1,45 +1,57 @@
-# The service alone, without TensorFlow:
-#   docker build -t marquee .
-#   docker run -p 127.0.0.1:8000:8000 -v "$PWD/var/releases:/releases:ro" marquee
-# What the steps of a compiled pipeline run in:
+# The service and `marquee index sync`, without TensorFlow:
+#   docker build -t marquee:0.1 .
+#   docker run -p 127.0.0.1:8000:8000 -v "$PWD/var/releases:/releases:ro" marquee:0.1
+# What the steps of a compiled pipeline run in, with MLflow and TensorBoard:
 #   docker build --target steps -t marquee-python:0.1 .
-FROM python:3.12-slim-bookworm AS steps
+# A package mirror: docker build --build-arg PIP_INDEX_URL=...
+FROM python:3.12.12-slim-bookworm@sha256:593bd06efe90efa80dc4eee3948be7c0fde4134606dd40d8dd8dbcade98e669c AS base
+RUN useradd --system --uid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin marquee
+ENV PATH=/opt/marquee/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1
+
+FROM base AS steps-builder
 ARG PIP_INDEX_URL
-WORKDIR /app
-COPY requirements.txt ./
-RUN pip install --no-cache-dir --only-binary :all: --requirement requirements.txt
+WORKDIR /build
+COPY requirements.txt requirements-dev.txt ./
+# Two have no wheels, and are plain Python. Ratings may be in PostgreSQL. The headers of TensorFlow, a quarter of it,
+# are for who compiles against it.
+RUN python -m venv /opt/marquee \
+    && pip install --no-cache-dir --only-binary :all: --no-binary kfp-server-api,promise --constraint requirements-dev.txt --requirement requirements.txt "psycopg[binary]" \
+    && rm -rf /opt/marquee/lib/python3.12/site-packages/tensorflow/include
 COPY pyproject.toml README.md ./
 COPY components/ components/
 COPY pipelines/ pipelines/
 COPY recommender/ recommender/
 COPY serving/ serving/
-RUN pip install --no-cache-dir --no-deps --no-build-isolation . \
-    && useradd --system --uid 10001 --create-home --shell /usr/sbin/nologin marquee
+RUN pip install --no-cache-dir --no-deps --no-build-isolation .
+
+FROM base AS steps
+RUN install -d -o marquee /marquee
+VOLUME /marquee
+COPY --from=steps-builder /opt/marquee /opt/marquee
+WORKDIR /marquee
 USER 10001
 
-FROM python:3.12-slim-bookworm AS builder
-WORKDIR /build
-# A package mirror: docker build --build-arg PIP_INDEX_URL=...
+FROM base AS builder
 ARG PIP_INDEX_URL
-COPY requirements.txt pyproject.toml ./
-RUN python -m venv /opt/marquee
-# What to install stands in pyproject.toml, at which version in requirements.txt.
-RUN python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['serving'], sep='\n')" > serving.txt \
-    && /opt/marquee/bin/pip install --no-cache-dir --only-binary :all: --constraint requirements.txt --requirement serving.txt \
-    && /opt/marquee/bin/pip uninstall --yes pip
+WORKDIR /build
+COPY requirements-dev.txt pyproject.toml ./
+# What to install stands in pyproject.toml, at which version in requirements-dev.txt, as in requirements.txt.
+RUN python -m venv /opt/marquee \
+    && python -c "import tomllib; e = tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']; print(*e['serving'], *e['postgresql'], sep='\n')" > serving.txt \
+    && pip install --no-cache-dir --only-binary :all: --constraint requirements-dev.txt --requirement serving.txt \
+    && pip uninstall --yes pip
 
-FROM python:3.12-slim-bookworm
-RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin marquee \
-    && install -d -o marquee -m 700 /ratings
+FROM base
+RUN install -d -o marquee -m 700 /ratings
 VOLUME /ratings
 COPY --from=builder /opt/marquee /opt/marquee
 WORKDIR /app
+COPY pipelines/ pipelines/
 COPY recommender/ recommender/
 COPY serving/ serving/
-ENV PATH=/opt/marquee/bin:$PATH \
-    PYTHONUNBUFFERED=1 \
-    PYTHONDONTWRITEBYTECODE=1 \
-    MARQUEE_RELEASES=/releases \
+ENV MARQUEE_RELEASES=/releases \
     MARQUEE_RATINGS=sqlite:////ratings/ratings.db \
     MARQUEE_HOST=0.0.0.0 \
     MARQUEE_PORT=8000 \

@@ -219,7 +219,7 @@ def compile_pipeline(
     if output.suffix not in {".yaml", ".yml"}:
         raise MarqueeError(f"--output {output}: give a name that ends in .yaml.")
     output.parent.mkdir(parents=True, exist_ok=True)
-    pipeline = movielens_pipeline(read_config(config, overrides or ()), root)
+    pipeline = movielens_pipeline(read_config(config, overrides or ()), root, on_cluster=True)
     compiler.Compiler().compile(pipeline, str(output))
     console.print(f"The pipeline is in {output}")
 

@@ -9,6 +9,7 @@ from typing import Any, Self
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from pipelines.cluster import ClusterConfig
 from recommender.configuration import Configuration
 from recommender.data.engine import EngineConfig
 from recommender.data.schema import SchemaGenConfig
@@ -58,6 +59,8 @@ class PipelineConfig(Configuration):
     """What is computed for every user."""
     indexer: IndexerConfig = IndexerConfig()
     """The vector index."""
+    cluster: ClusterConfig = ClusterConfig()
+    """What steps get where a cluster runs them."""
 
     @model_validator(mode="after")
     def _parts_come_with_their_strategy(self) -> Self:

@@ -31,6 +31,10 @@ def sync(
         typer.Option(envvar="QDRANT_URL", help="Address of the server; its key is read from QDRANT_API_KEY."),
     ] = "http://127.0.0.1:6333",
     timeout: Annotated[int, typer.Option(help="Seconds that each answer may take.", min=1)] = 60,
+    shards: Annotated[int, typer.Option(help="Parts of a new collection, on a Qdrant cluster.", min=1)] = 1,
+    replicas: Annotated[
+        int, typer.Option(help="Copies of each part, on as many nodes of a Qdrant cluster.", min=1)
+    ] = 1,
     root: Annotated[Path, typer.Option(help="Where data, runs and releases live.", file_okay=False)] = Path(
         "var"
     ),
@@ -47,7 +51,7 @@ def sync(
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     try:
-        recall = sync_release(client, opened)
+        recall = sync_release(client, opened, shards=shards, replicas=replicas)
     except KeyboardInterrupt:
         Console(stderr=True).print(
             "Interrupted. The server goes on with what it had: the same command begins anew."

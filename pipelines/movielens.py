@@ -19,6 +19,7 @@ from components.statistics_gen import statistics_gen
 from components.trainer import trainer
 from components.transform import transform
 from components.tuner import tuner
+from pipelines.cluster import place
 from pipelines.config import PipelineConfig
 from pipelines.live_release import compared_with, run_fingerprint
 from pipelines.source_digest import git_commit, source_digest
@@ -42,7 +43,9 @@ STEPS = {
 """The steps in the order in which they can run, each with the output that it is run for."""
 
 
-def movielens_pipeline(config: PipelineConfig, root: Path, until: str = "Pusher") -> Any:
+def movielens_pipeline(
+    config: PipelineConfig, root: Path, until: str = "Pusher", *, on_cluster: bool = False
+) -> Any:
     """Assemble the pipeline, or its beginning.
 
     Args:
@@ -50,6 +53,7 @@ def movielens_pipeline(config: PipelineConfig, root: Path, until: str = "Pusher"
         root: Absolute; where downloads, tracking and releases live. `MLFLOW_TRACKING_URI` names a tracking
             server instead.
         until: The last step.
+        on_cluster: Whether the steps are told what `config.cluster` gives them.
 
     Returns:
         A Kubeflow pipeline, to be called where it runs locally, or to be compiled. Its output is that of the
@@ -74,7 +78,7 @@ def movielens_pipeline(config: PipelineConfig, root: Path, until: str = "Pusher"
         config=config.model_dump(mode="json"),
         seed=config.run.seed,
         git_commit=git_commit(),
-        fingerprint=run_fingerprint(config.model_dump_json(), data, committed, digest),
+        fingerprint=run_fingerprint(config.model_dump_json(exclude={"cluster"}), data, committed, digest),
     )
 
     @dsl.pipeline(name=config.run.name, description="From ratings to a live release of recommendations.")
@@ -172,6 +176,8 @@ def movielens_pipeline(config: PipelineConfig, root: Path, until: str = "Pusher"
             task = assemble()
             task.set_display_name(step)
             task.set_env_variable("MARQUEE_SOURCE_DIGEST", digest)
+            if on_cluster:
+                place(task, step, config.cluster, root)
             made.update(task.outputs)
             if step == until:
                 break

@@ -39,8 +39,17 @@ _FIELDS: Final[Mapping[str, Any]] = {
 }
 
 
-def sync_release(client: QdrantClient, release: Release, *, alias: str = ALIAS) -> float:
+def sync_release(
+    client: QdrantClient, release: Release, *, alias: str = ALIAS, shards: int = 1, replicas: int = 1
+) -> float:
     """Bring a server to a release, as the release's configuration says an index is built.
+
+    Args:
+        client: as for `sync_index`, and so are the others.
+        release: whose movies the server gets.
+        alias: what readers other than Marquee search.
+        shards: parts of a collection.
+        replicas: copies of each part.
 
     Returns:
         Recall@100.
@@ -66,6 +75,8 @@ def sync_release(client: QdrantClient, release: Release, *, alias: str = ALIAS) 
         spread_over(release.user_vectors, config.recall_users),
         config,
         alias=alias,
+        shards=shards,
+        replicas=replicas,
     )
 
 
@@ -80,6 +91,8 @@ def sync_index(
     *,
     alias: str = ALIAS,
     wait_s: float = 1800.0,
+    shards: int = 1,
+    replicas: int = 1,
 ) -> float:
     """Build a release's collection unless it is there, check it, and point the alias to it.
 
@@ -97,6 +110,9 @@ def sync_index(
         config: how the index is built, and what recall must reach.
         alias: what readers other than Marquee search, and what the names of collections begin with.
         wait_s: how long the server may take to build the graph, in seconds.
+        shards: parts that the collection is divided into; a cluster searches them side by side.
+        replicas: copies of each part, on as many nodes of a cluster. Neither changes a collection that is
+            already there.
 
     Returns:
         Recall@100.
@@ -111,7 +127,7 @@ def sync_index(
     if state is None or not state.whole or state.release != version:
         hnsw = config.hnsw_for(len(movie_ids))
         state = CollectionState(release=version, search_candidates=hnsw.search_candidates if hnsw else None)
-        _create(client, collection, vectors.shape[1], hnsw, state)
+        _create(client, collection, vectors.shape[1], hnsw, state, shards, replicas)
         _upload(client, collection, movie_ids, vectors, payloads)
         _wait_until_green(client, collection, wait_s)
     there = QdrantMovieIndex(client, collection, None).count()
@@ -144,6 +160,8 @@ def _create(
     dimension: int,
     hnsw: HnswConfig | None,
     state: CollectionState,
+    shards: int,
+    replicas: int,
 ) -> None:
     with answering():
         # What an interrupted build has left.
@@ -166,6 +184,8 @@ def _create(
             )
             if hnsw
             else None,
+            shard_number=shards,
+            replication_factor=replicas,
             metadata=state.model_dump(),
         )
     if collection_state(client, collection) != state:

@@ -39,6 +39,8 @@ def configure(log_format: LogFormat) -> None:
         JsonLines() if log_format == "json" else logging.Formatter("%(asctime)s %(levelname)s %(message)s")
     )
     logging.basicConfig(level=logging.INFO, handlers=[messages])
+    # It has a message for each question to Qdrant.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     lines = logging.StreamHandler(sys.stdout)
     lines.setFormatter(logging.Formatter("%(message)s"))
     for logger in (events.LOGGER, events.REQUESTS):

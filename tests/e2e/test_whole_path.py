@@ -10,14 +10,27 @@ import subprocess
 import sys
 import time
 from contextlib import closing, contextmanager
+from pathlib import Path
 
 import httpx
 import psutil
 import pyarrow.parquet as pq
 import pytest
 
+from recommender.push import Pushed
 from recommender.release import Release, live_version
-from tests.e2e.conftest import run_marquee, run_small, start_small
+from tests.e2e.conftest import run_marquee, run_small, small_words, start_small
+
+RUN_COMPILED = """
+import shlex, sys
+from kfp import components, local
+
+file, root = sys.argv[1:]
+# As in pipelines.run: it is pasted into a shell script.
+sys.executable = shlex.quote(sys.executable)
+local.init(runner=local.SubprocessRunner(use_venv=False), pipeline_root=f"{root}/artifacts")
+print(components.load_component_from_file(file)().output.path)
+"""
 
 
 @contextmanager
@@ -140,6 +153,19 @@ def test_training_on_everything_releases_without_a_test_part(ratings_folder, tmp
     manifest = Release.open_live(tmp_path / "root" / "releases").manifest
     assert manifest.data["split"]["parts"]["test"]["n_ratings"] == 0
     assert manifest.metrics["retrieval"] == {}
+
+
+def test_the_compiled_pipeline_makes_the_same_release(root, ratings_folder, tmp_path):
+    file, own = tmp_path / "pipeline.yaml", tmp_path / "shared root"
+    done = run_marquee("compile", "--output", file, *small_words(own, ratings_folder))
+    assert done.returncode == 0, done.stderr
+    command = [sys.executable, "-c", RUN_COMPILED, str(file), str(own)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-2000:]
+    assert Pushed.read(Path(ran.stdout.splitlines()[-1])).version == live_version(own / "releases")
+    made, expected = (Release.open_live(each / "releases").manifest for each in (own, root))
+    assert made.data["split"] == expected.data["split"]
+    assert made.metrics == expected.metrics
 
 
 def test_a_broken_line_stops_the_run_and_leaves_the_live_release(root, ratings_folder, tmp_path):

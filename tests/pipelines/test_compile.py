@@ -13,7 +13,7 @@ def test_compile_writes_every_step_with_its_inputs_and_the_configuration(tmp_pat
     command = ["compile", "--set", "trainer.epochs=3", "--root", str(tmp_path), "--output", str(file)]
     subprocess.run([sys.executable, "-m", "pipelines", *command], check=True)
 
-    specification = yaml.safe_load(file.read_text())
+    specification, _ = yaml.safe_load_all(file.read_text())
     assert specification["pipelineInfo"]["name"] == "ml-100k"
     tasks = specification["root"]["dag"]["tasks"]
     assert {task["taskInfo"]["name"] for task in tasks.values()} == set(STEPS)

@@ -3,11 +3,13 @@
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from qdrant_client import QdrantClient
 from typer.testing import CliRunner
 
 from benchmarks.qdrant_over_http import qdrant_over_http
@@ -112,6 +114,22 @@ def test_brings_a_server_to_the_live_release(root: Path, server: str) -> None:
         expected = exact.search(vector, 8, exclude=[1, 7], filter=wanted)
         assert [movie.movie_id for movie in found] == [movie.movie_id for movie in expected]
     index.close()
+
+
+def test_a_cluster_is_told_how_many_shards_and_replicas(
+    root: Path, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[dict[str, Any]] = []
+
+    def create(client: QdrantClient, *arguments: Any, **options: Any) -> bool:
+        told.append(options)
+        return created(client, *arguments, **options)
+
+    created = QdrantClient.create_collection
+    monkeypatch.setattr(QdrantClient, "create_collection", create)
+    sync(root, "--url", server, "--shards", "2", "--replicas", "3")
+    options = next(each for each in told if "shard_number" in each)
+    assert (options["shard_number"], options["replication_factor"]) == (2, 3)
 
 
 def test_a_release_that_is_not_there_is_told_with_those_that_are(root: Path) -> None:
