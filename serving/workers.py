@@ -2,11 +2,15 @@
 
 import gc
 import logging
+import multiprocessing
 import os
+import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable
 from functools import partial
+from multiprocessing.connection import wait
 
 import uvicorn
 from fastapi import FastAPI
@@ -109,8 +113,17 @@ class _Supervisor(Multiprocess):
 def _app(create_app: Callable[[Settings], FastAPI], settings: Settings) -> FastAPI:
     """The app of this process; ends it with one message where a person has to mend something."""
     logs.configure(settings.log_format)
+    threading.Thread(target=_end_with_supervisor, daemon=True).start()
     try:
         return start_app(create_app, settings)
     except MarqueeError as error:
         _LOG.error("%s", error)
         sys.exit(STARTUP_FAILURE)
+
+
+def _end_with_supervisor() -> None:
+    """Stop this process once the one that started it is gone, even one that was killed and said nothing."""
+    supervisor = multiprocessing.parent_process()
+    assert supervisor is not None, "a process that another started"
+    wait([supervisor.sentinel])
+    os.kill(os.getpid(), signal.SIGTERM)

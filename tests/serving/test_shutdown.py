@@ -5,6 +5,8 @@ import os
 import re
 import signal
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +16,8 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+
+from benchmarks.faults.running_service import variables
 
 PATH = "/api/v1/recommendations"
 WITH_SLOW_ROUTE = """
@@ -155,6 +159,19 @@ def test_workers_answer_together_and_one_that_dies_is_replaced(start_service: Ca
     after = workers()
     assert service.stop() == 0
     assert not psutil.wait_procs([*before.values(), *after.values()], timeout=30)[1]
+
+
+def test_workers_end_when_what_started_them_is_killed_even_while_they_start(
+    small_releases: Path, tmp_path: Path
+) -> None:
+    environment = variables(releases=small_releases, ratings=f"sqlite:///{tmp_path}/ratings.db", workers=2)
+    with subprocess.Popen([sys.executable, "-m", "serving"], env=environment) as supervisor:
+        found: list[psutil.Process] = []
+        while len(found) < 3:  # two workers, and what keeps track of what they share
+            assert supervisor.poll() is None
+            found = psutil.Process(supervisor.pid).children()
+        supervisor.kill()
+    assert not psutil.wait_procs(found, timeout=60)[1]
 
 
 def test_workers_that_cannot_start_end_the_service_with_one_message(
