@@ -219,6 +219,26 @@ def write_release(releases: Path, parts: Mapping[str, Path], manifest: Mapping[s
     return version
 
 
+def copy_release(folder: Path, releases: Path) -> Path:
+    """Write a release into another folder of releases, after checking that it is whole; none is promoted.
+
+    Args:
+        folder: The release.
+        releases: The folder of releases to write it into; made if it is not there.
+
+    Returns:
+        The folder of the copy. Its version tells another time, and its content digest is the same.
+
+    Raises:
+        ReleaseError: the release is not whole.
+    """
+    verify_release(folder)
+    raw = _raw_manifest(folder)
+    parts = {PurePosixPath(path).parts[0] for path in raw["files"]}
+    given = {key: value for key, value in raw.items() if key not in _SET_BY_WRITER}
+    return releases / write_release(releases, {name: folder / name for name in sorted(parts)}, given)
+
+
 def read_manifest(folder: Path) -> Manifest:
     """What a release says of itself, without a look at its other files.
 
