@@ -54,7 +54,7 @@ def test_a_model_is_what_the_steps_of_the_pipeline_make(model: Model, two_stage_
 
 def test_metrics_are_those_of_the_evaluation(model: Model):
     table = model.metrics(5)
-    assert table.index.tolist() == ["retrieval", "two_stage", "most_popular", "ease"]
+    assert table.index.tolist() == ["retrieval", "two_stage", "ease", "most_popular"]
     assert table.loc["two_stage", "ndcg"] == model.evaluation.means["ndcg@5"]
     assert table.loc["ease", "recall"] == model.evaluation.baselines["ease"]["recall@5"]
     with pytest.raises(ValueError, match="k is 7"):
@@ -128,6 +128,7 @@ def test_a_saved_model_is_a_release_that_answers_the_same(model: Model, tmp_path
     folder = model.save(tmp_path / "releases")
     verify_release(folder)
     assert model.save(tmp_path / "releases") == folder
+    assert Release.load(folder).manifest.content_digest == model.release.manifest.content_digest
     again = Model.open(folder)
     pd.testing.assert_frame_equal(again.recommend(42), model.recommend(42))
     assert again.evaluation == model.evaluation

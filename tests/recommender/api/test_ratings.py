@@ -61,7 +61,8 @@ def test_a_bad_rating_is_an_error_that_names_its_row_or_is_left_out_where_asked_
     with pytest.raises(DataError, match=r"^ratings\.parquet: 1 row cannot be used\.\n  row 2, rating"):
         load_ratings(rated(rating=[4.0, None, 5.0]))
     left = load_ratings(
-        rated(rating=[4.0, None, 5.0]), validation=ValidationConfig(quarantine=True, max_quarantine_share=0.5)
+        rated(rating=[4.0, None, 5.0]),
+        validation=ValidationConfig(quarantine=True, max_quarantined_share=0.5),
     )
     assert left.ratings()["rating"].tolist() == [4.0, 5.0]
     assert left.statistics.n_ratings == 2
