@@ -13,12 +13,13 @@ OFFLINE = { echo; \
 	echo "check the network, or point pip at a mirror with PIP_INDEX_URL. Then run the same command again."; \
 	exit 1; }
 
-.PHONY: help setup demo test lint types clean
+.PHONY: help setup demo test notebooks lint types clean
 
 help:
 	@echo "make demo     set up, run the pipeline on MovieLens 100K, serve on http://127.0.0.1:$(PORT)"
 	@echo "              (SERVE=no stops before serving, PORT=8080 serves elsewhere)"
 	@echo "make test     set up and run the tests"
+	@echo "make notebooks  set up, run the notebooks on MovieLens 100K, render them to docs/notebooks/*.html"
 	@echo "make setup    only make .venv and install what requirements.txt pins"
 	@echo "make lint     ruff and the import rule;  make types  mypy"
 	@echo "make clean    remove .venv (data, runs and releases in var/ stay)"
@@ -56,6 +57,15 @@ demo: setup
 
 test: .venv/.installed-dev
 	@$(VENV_PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+# Run as copies, because the notebooks are kept without output; plotly.js is in the pages, which open offline.
+notebooks: .venv/.installed-dev
+	@rm -rf build/notebooks docs/notebooks
+	@mkdir -p build/notebooks
+	@cp notebooks/*.ipynb build/notebooks
+	@PYTHONPATH="$(CURDIR)" MARQUEE_ROOT="$(CURDIR)/var" PLOTLY_RENDERER=notebook \
+		$(VENV_PYTHON) -m pytest --nbmake --overwrite --nbmake-timeout=600 build/notebooks
+	@$(VENV_PYTHON) -m nbconvert --to html --log-level=ERROR --output-dir docs/notebooks build/notebooks/*.ipynb
 
 lint: .venv/.installed-dev
 	@$(VENV_PYTHON) -m ruff check .

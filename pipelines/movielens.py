@@ -74,11 +74,12 @@ def movielens_pipeline(
     )
     digest, data = source_digest(), fingerprint(config.example_gen)
     committed = config.schema_gen.committed()
+    followed_from = run_fingerprint(config.model_dump_json(exclude={"cluster"}), data, committed, digest)
     run_description = RunDescription(
         config=config.model_dump(mode="json"),
         seed=config.run.seed,
         git_commit=git_commit(),
-        fingerprint=run_fingerprint(config.model_dump_json(exclude={"cluster"}), data, committed, digest),
+        fingerprint=followed_from,
     )
 
     @dsl.pipeline(name=config.run.name, description="From ratings to a live release of recommendations.")
@@ -103,7 +104,7 @@ def movielens_pipeline(
         trials: str = str(root / "trials"),
         unfinished_training: str = str(root / "training"),
         releases: str = str(root / "releases"),
-        live: str = compared_with(root / "releases", run_description.fingerprint),
+        live: str = compared_with(root / "releases", followed_from),
     ) -> Artifact:
         made: dict[str, Any] = {}
         # Assembled one after the other, so that nothing that comes after the last step is.

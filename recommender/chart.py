@@ -14,6 +14,12 @@ class Chart:
     how_to_read: str
     figure: go.Figure
 
+    def titled(self) -> go.Figure:
+        """The figure with its title on it, for where nothing stands above it, such as a notebook."""
+        figure = go.Figure(self.figure)
+        figure.update_layout(title=self.title, margin={"t": 60})
+        return figure
+
 
 def drawn(charts: Iterable[Chart]) -> list[dict[str, str]]:
     """What a page's template needs of its charts: `title`, `how_to_read` and `html` of each."""

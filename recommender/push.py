@@ -35,8 +35,8 @@ class RunDescription(Configuration):
     """The seed of the run."""
     git_commit: str | None
     """The commit of the code, if it is known."""
-    fingerprint: str
-    """Of everything that the run follows from: configuration, data and code."""
+    fingerprint: str | None = None
+    """Of everything that the run follows from: configuration, data and code; None if it was not noted."""
 
 
 class Pushed(Document):
@@ -86,24 +86,15 @@ def push(
     verdict = Blessing.read(blessing)
     version = None
     if verdict.blessed:
-        parts = {
-            "user_tower": model / "user_tower",
-            "movie_tower": model / "movie_tower",
-            "ranker": model / "ranker",
-            "movies.parquet": embeddings / "movies.parquet",
-            "users.parquet": embeddings / "users.parquet",
-            "history.parquet": embeddings / "history.parquet",
-            "index": index,
-        }
-        parts |= {name: model / name for name in OPTIONAL_PARTS if (model / name).is_dir()}
-        missing = [str(path) for path in parts.values() if not path.exists()]
-        if missing:
-            raise ReleaseError(
-                f"{', '.join(missing)}: removed since the step that made it. Delete the artifacts folder and "
-                "run again; every step is then made anew."
-            )
-        version = write_release(
-            releases, parts, _manifest(run, examples, transformed, evaluation, embeddings)
+        version = write_run_release(
+            run,
+            releases=releases,
+            examples=examples,
+            transformed=transformed,
+            model=model,
+            evaluation=evaluation,
+            embeddings=embeddings,
+            index=index,
         )
         promote(releases, version)
         logger.info("release %s is live", version)
@@ -112,6 +103,43 @@ def push(
     pushed = Pushed(version=version, reasons=verdict.reasons, report=str(evaluation / "evaluation.html"))
     pushed.write(output)
     return pushed
+
+
+def write_run_release(
+    run: RunDescription,
+    *,
+    releases: Path,
+    examples: Path,
+    transformed: Path,
+    model: Path,
+    evaluation: Path,
+    embeddings: Path,
+    index: Path,
+) -> str:
+    """Write a release of what the steps of a run made, and return its version; what is live stays.
+
+    Args: as those of `push`.
+
+    Raises:
+        ReleaseError: a part is missing.
+    """
+    parts = {
+        "user_tower": model / "user_tower",
+        "movie_tower": model / "movie_tower",
+        "ranker": model / "ranker",
+        "movies.parquet": embeddings / "movies.parquet",
+        "users.parquet": embeddings / "users.parquet",
+        "history.parquet": embeddings / "history.parquet",
+        "index": index,
+    }
+    parts |= {name: model / name for name in OPTIONAL_PARTS if (model / name).is_dir()}
+    missing = [str(path) for path in parts.values() if not path.exists()]
+    if missing:
+        raise ReleaseError(
+            f"{', '.join(missing)}: removed since the step that made it. Delete the artifacts folder and "
+            "run again; every step is then made anew."
+        )
+    return write_release(releases, parts, _manifest(run, examples, transformed, evaluation, embeddings))
 
 
 def _manifest(

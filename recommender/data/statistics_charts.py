@@ -190,7 +190,7 @@ def _pairs(statistics: Statistics, names: Sequence[str]) -> go.Figure:
         [None if row == column else counts.get((min(row, column), max(row, column)), 0) for column in ordered]
         for row in ordered
     ]
-    figure = _figure("", "", height=max(340, 140 + 24 * len(ordered)))
+    figure = _figure("genre", "genre", height=max(340, 140 + 24 * len(ordered)))
     figure.add_heatmap(
         x=ordered, y=ordered, z=cells, colorscale="Blues", xgap=1, ygap=1, colorbar={"title": "movies"}
     )

@@ -11,7 +11,7 @@ from recommender.release.loaded import History, Movie, Release
 from recommender.release.manifest import OPTIONAL_PARTS, PARTS, Counts, Manifest, read_manifest
 from recommender.release.positions import positions_of
 from recommender.release.tables import HISTORY_SCHEMA, MOVIES_SCHEMA, USERS_SCHEMA
-from recommender.release.writing import write_release
+from recommender.release.writing import copy_release, write_release
 
 __all__ = [
     "HISTORY_SCHEMA",
@@ -24,6 +24,7 @@ __all__ = [
     "Manifest",
     "Movie",
     "Release",
+    "copy_release",
     "list_releases",
     "live_version",
     "positions_of",

@@ -21,7 +21,7 @@ from recommender.release.integrity import (
 )
 from recommender.release.live import list_releases
 from recommender.release.loaded import Release
-from recommender.release.manifest import ARRAYS, FORMAT, MANIFEST, PARTS, manifest_of
+from recommender.release.manifest import ARRAYS, FORMAT, MANIFEST, PARTS, manifest_of, raw_manifest
 from recommender.release.synced import sync, sync_tree
 from recommender.sparse_copy import copy_sparse
 
@@ -64,6 +64,26 @@ def write_release(releases: Path, parts: Mapping[str, Path], manifest: Mapping[s
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return version
+
+
+def copy_release(folder: Path, releases: Path) -> Path:
+    """Write a release into another folder of releases, after checking that it is whole; none is promoted.
+
+    Args:
+        folder: The release.
+        releases: The folder of releases to write it into; made if it is not there.
+
+    Returns:
+        The folder of the copy. Its version tells another time, and its content digest is the same.
+
+    Raises:
+        ReleaseError: the release is not whole.
+    """
+    verify_release(folder)
+    raw = raw_manifest(folder)
+    parts = {PurePosixPath(path).parts[0] for path in raw["files"]} - {ARRAYS}
+    given = {key: value for key, value in raw.items() if key not in SET_BY_WRITER}
+    return releases / write_release(releases, {name: folder / name for name in sorted(parts)}, given)
 
 
 def _write(

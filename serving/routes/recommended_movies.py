@@ -1,12 +1,8 @@
 """Recommended movies as the service describes them."""
 
-from collections.abc import Sequence
-
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from recommender.explanations.evidence import find_evidence
-from recommender.explanations.wording import because_popular, because_you_liked
+from recommender.explanations.reasons import reasons
 from recommender.release import History, Release
 from recommender.retrieval.recommend import Recommended, Strategy
 from serving.records.request_record import Part
@@ -68,14 +64,6 @@ def described(
             )
         )
     if explain:
-        for item, reason in zip(items, _reasons(release, recommended, history), strict=True):
+        for item, reason in zip(items, reasons(release, recommended, history), strict=True):
             item.reason = reason
     return items
-
-
-def _reasons(release: Release, recommended: Recommended, history: History) -> Sequence[str]:
-    movie_ids = [movie.movie_id for movie in recommended.movies]
-    if recommended.strategy == "popular":
-        return [because_popular(release.movie(movie_id)) for movie_id in movie_ids]
-    evidence = find_evidence(release, history, np.asarray(movie_ids, dtype=np.int64))
-    return [because_you_liked([release.movie(movie_id) for movie_id in liked]) for liked in evidence]
