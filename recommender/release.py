@@ -82,7 +82,7 @@ _STAGING_LIFETIME_S: Final = 3600.0
 _VERSION: Final = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
 _TIME: Final = "%Y%m%dT%H%M%SZ"
 _SET_BY_WRITER: Final = frozenset({"format", "version", "created_at", "content_digest", "files"})
-_OF_THE_CODE: Final = frozenset({"git_commit", "run_fingerprint"})
+_OF_THE_RUN: Final = frozenset({"git_commit", "run_fingerprint", "mlflow_run_id"})
 _PROBLEMS_SHOWN: Final = 10
 _WRITE_AGAIN: Final = "Write the release again with the pipeline, or serve another one."
 _MEND_CURRENT: Final = "Mend it with `marquee releases promote VERSION`."
@@ -99,6 +99,19 @@ class Counts(BaseModel):
     """Rows of `movies.parquet`."""
     ratings: int = Field(ge=0)
     """Rows of `history.parquet`."""
+
+
+class ReleaseBlessing(BaseModel):
+    """What a release's model was judged by."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    blessed: bool
+    """Whether it was good enough."""
+    reasons: tuple[str, ...]
+    """What it fell short of; or what it was judged by."""
+    forced: bool
+    """Whether a person had it released all the same."""
 
 
 class Manifest(BaseModel):
@@ -132,6 +145,10 @@ class Manifest(BaseModel):
     """Length of every vector."""
     metrics: dict[str, Any]
     """How good it is: `protocol`, `retrieval`, `baselines` and more."""
+    blessing: ReleaseBlessing | None = None
+    """What the model was judged by; None if it was not noted."""
+    mlflow_run_id: str | None = None
+    """MLflow's id of the training; None if it was not tracked or not noted."""
     content_digest: str = Field(pattern="^[0-9a-f]{64}$")
     """sha256 over the files' hashes and everything in the manifest but version and time."""
     files: dict[str, str]
@@ -670,8 +687,8 @@ def _written(moment: datetime) -> str:
 
 
 def _content_digest(files: Mapping[str, str], given: Mapping[str, Any]) -> str:
-    # These say where the code stood, not what is in the release: another one makes no other release.
-    manifest = {key: value for key, value in given.items() if key not in _OF_THE_CODE}
+    # These say which run and code it was, not what is in the release: another one makes no other release.
+    manifest = {key: value for key, value in given.items() if key not in _OF_THE_RUN}
     canonical = json.dumps(
         {"files": sorted(files.items()), "manifest": manifest}, sort_keys=True, separators=(",", ":")
     )
