@@ -13,8 +13,7 @@ promotion or roll-back sets it right.
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,6 +35,7 @@ RELEASE_TAG: Final = "marquee.release"
 _SERVED: Final = "user_tower"
 """The tracked model that a version points to, to be loaded as `models:/NAME@champion`."""
 _LONGEST_TAG: Final = 5000
+_LONGEST_REASON: Final = 300
 _PATIENCE: Final = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 
 
@@ -55,20 +55,22 @@ def register_model(tracking: Tracking, releases: Path, model: Path, evaluation: 
     run_id = TrainingReport.read(model).mlflow_run_id
     if tracking.mlflow_uri is None or run_id is None:
         return False
-    with _reached(tracking.mlflow_uri) as client:
-        name = tracking.experiment
-        tags = {
-            RELEASE_TAG: pushed.version or "",
-            "marquee.forced": str(pushed.forced).lower(),
-            "marquee.verdict": "; ".join(pushed.reasons)[:_LONGEST_TAG],
-        }
-        judged = Evaluation.read(evaluation)
-        if (reached := judged.means.get(f"ndcg@{judged.k}")) is not None:
-            tags[f"ndcg_at_{judged.k}"] = f"{reached:.6f}"
+    name = tracking.experiment
+    tags = {
+        RELEASE_TAG: pushed.version or "",
+        "marquee.forced": str(pushed.forced).lower(),
+        "marquee.verdict": "; ".join(pushed.reasons)[:_LONGEST_TAG],
+    }
+    judged = Evaluation.read(evaluation)
+    if (reached := judged.means.get(f"ndcg@{judged.k}")) is not None:
+        tags[f"ndcg_at_{judged.k}"] = f"{reached:.6f}"
+    live = live_version(releases)
+
+    def register(client: Any) -> None:
         _register(client, name, run_id, tags)
-        _set_aliases(client, name, live_version(releases))
-        return True
-    return False
+        _set_aliases(client, name, live)
+
+    return _done_in(tracking.mlflow_uri, register)
 
 
 def keep_in_step(mlflow_uri: str, releases: Path) -> bool:
@@ -81,13 +83,14 @@ def keep_in_step(mlflow_uri: str, releases: Path) -> bool:
     Returns:
         Whether the registry could be reached and is in step.
     """
-    live = live_version(releases)
-    with _reached(mlflow_uri) as client:
-        for name in sorted(_names(releases)):
+    live, names = live_version(releases), sorted(_names(releases))
+
+    def follow(client: Any) -> None:
+        for name in names:
             if client.search_registered_models(filter_string=f"name='{name}'"):
                 _set_aliases(client, name, live)
-        return True
-    return False
+
+    return _done_in(mlflow_uri, follow)
 
 
 def _names(releases: Path) -> set[str]:
@@ -126,20 +129,21 @@ def _set_aliases(client: Any, name: str, live: str | None) -> None:
             client.set_registered_model_alias(name, alias, str(version))
 
 
-@contextmanager
-def _reached(mlflow_uri: str) -> Iterator[Any]:
-    """A client of the registry; what it cannot do is a warning, after which the body is left."""
+def _done_in(mlflow_uri: str, action: Callable[[Any], None]) -> bool:
+    """Do something with a client of the registry; what it cannot do is a warning."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     for variable, value in _PATIENCE.items():
         os.environ.setdefault(variable, value)
     import mlflow
 
     try:
-        yield mlflow.MlflowClient(mlflow_uri)
+        action(mlflow.MlflowClient(mlflow_uri))
     except (mlflow.exceptions.MlflowException, SQLAlchemyError, OSError) as error:
-        reason = str(error).partition("\n")[0][:300]
+        reason = str(error).partition("\n")[0][:_LONGEST_REASON]
         logger.warning(
             "MLflow's model registry is not in step with the releases, which are what counts: %s. The next "
             "release, promotion or roll-back sets it right.",
             reason,
         )
+        return False
+    return True

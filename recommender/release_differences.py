@@ -36,7 +36,7 @@ class ReleaseDifferences(BaseModel):
     """By dotted name, what both say, where that differs: configuration (`config.trainer.epochs`), seed, data,
     counts, code and libraries; None where one says nothing."""
     metrics: tuple[MetricPair, ...]
-    """What was measured of what each serves."""
+    """What was measured of what each serves, by name."""
     same_test_part: bool
     """Whether both were judged on the same test part and catalogue. Otherwise their metrics cannot be
     compared."""
@@ -95,7 +95,7 @@ def _metrics(first: Evaluation | None, second: Evaluation | None) -> list[Metric
             first_interval=intervals[0].get(name),
             second_interval=intervals[1].get(name),
         )
-        for name in dict.fromkeys([*means[0], *means[1]])
+        for name in sorted(means[0].keys() | means[1].keys())
     ]
 
 

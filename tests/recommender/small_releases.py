@@ -5,6 +5,8 @@ from typing import Any
 
 from recommender.release import PARTS, write_release
 
+_OTHERS = {f"{name}@10": 0.25 for name in ("precision", "hit_rate", "map", "coverage")}
+
 
 def small_release(releases: Path, **manifest: Any) -> str:
     """Write one and return its version; the manifest's fields are given, or invented."""
@@ -30,7 +32,7 @@ def judged(ndcg: float, **more: Any) -> dict[str, Any]:
     return {
         "protocol": "P-random",
         "test_sha256": "a" * 64,
-        "models": {"retrieval": {"ndcg@10": ndcg, "recall@10": ndcg / 2}},
+        "models": {"retrieval": {"ndcg@10": ndcg, "recall@10": ndcg / 2, **_OTHERS}},
         "baselines": {},
         "ranking": {"rmse": 0.9},
         "intervals": {"retrieval": {"ndcg@10": (ndcg - 0.01, ndcg + 0.01)}},

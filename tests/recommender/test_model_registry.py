@@ -2,7 +2,6 @@
 
 import logging
 from pathlib import Path
-from typing import Any
 
 import mlflow
 import pytest
@@ -94,20 +93,17 @@ def test_the_same_model_is_registered_once(registry: Registry) -> None:
     assert len(registry.client.search_model_versions("name='small'")) == 1
 
 
-@pytest.mark.parametrize("uri", ["sqlite:////nowhere/at/all/mlflow.db", "http://127.0.0.1:9"])
 def test_a_registry_that_cannot_be_reached_is_a_warning(
-    uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     small_release(tmp_path / "releases")
     with caplog.at_level(logging.WARNING):
-        assert not keep_in_step(uri, tmp_path / "releases")
+        assert not keep_in_step("http://127.0.0.1:9", tmp_path / "releases")
     assert "not in step with the releases" in caplog.text
 
 
-def test_a_store_that_is_no_database_is_a_warning(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, recwarn: Any
-) -> None:
+def test_a_store_that_is_no_database_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "mlflow.db").write_text("not a database, but long enough to look like one" * 50)
     small_release(tmp_path / "releases")
     assert not keep_in_step(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "releases")
