@@ -147,8 +147,9 @@ def diff(first: Named, second: Named = "live", root: Root = DEFAULT_ROOT, as_jso
         typer.echo(found.model_dump_json(indent=2))
         return
     fields = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="What differs")
-    for name in ("field", *versions):
-        fields.add_column(name, overflow="fold")
+    fields.add_column("field", overflow="fold")
+    for version in versions:
+        fields.add_column(version, overflow="fold", min_width=len(version))
     for name, values in found.fields.items():
         fields.add_row(escape(name), *("" if value is None else escape(str(value)) for value in values))
     if found.fields:

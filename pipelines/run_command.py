@@ -62,7 +62,7 @@ def run(
         plan = plan_run(settings, root, until, start=start)
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         for column in ("step", "would", "because"):
-            table.add_column(column, no_wrap=column != "because")
+            table.add_column(column, no_wrap=column != "because", overflow="fold")
         for step in plan.steps:
             table.add_row(step.step, "run" if step.runs else "come from the cache", step.reason)
         console.print(table)

@@ -81,7 +81,7 @@ def show(
         ("data", f"{record.dataset or 'not read yet'} {_counts(record)}"),
         ("code", record.git_commit or "not known"),
         ("quality", _quality(record) or "not measured"),
-        ("verdict", "; ".join(record.verdict) or "nothing was required"),
+        ("verdict", "; ".join(record.verdict) or ("nothing was required" if record.metrics else "none yet")),
         ("release", (record.release or "none") + (", forced" if record.forced else "")),
         ("MLflow run", record.mlflow_run_id or "none"),
         ("log", record.log),

@@ -112,7 +112,15 @@ def _register(client: Any, name: str, run_id: str, tags: Mapping[str, str]) -> N
     for version in client.search_model_versions(f"name='{name}'"):
         if version.run_id == run_id and version.tags.get(RELEASE_TAG) == tags[RELEASE_TAG]:
             return
-    client.create_model_version(name, source=f"runs:/{run_id}/{_SERVED}", run_id=run_id, tags=dict(tags))
+    run = client.get_run(run_id)
+    tracked = client.search_logged_models(
+        [run.info.experiment_id], filter_string=f"source_run_id = '{run_id}' AND name = '{_SERVED}'"
+    )
+    # A run that tracked no models has artifacts all the same.
+    source, model_id = (
+        (tracked[0].model_uri, tracked[0].model_id) if tracked else (run.info.artifact_uri, None)
+    )
+    client.create_model_version(name, source, run_id=run_id, tags=dict(tags), model_id=model_id)
 
 
 def _set_aliases(client: Any, name: str, live: str | None) -> None:

@@ -44,15 +44,16 @@ def run_here(
     return run
 
 
-def _small(root: Path, ratings: Path, overrides: tuple[str, ...]) -> list[str]:
+def small_words(root: Path, ratings: Path, *overrides: str) -> list[str]:
+    """What a command is told to work on a folder of ratings."""
     settings = ["example_gen.source=directory", f"example_gen.path={ratings}", *SMALL, *overrides]
     words = [word for setting in settings for word in ("--set", setting)]
-    return ["run", "--config", "ml-100k", "--root", str(root), *words]
+    return ["--config", "ml-100k", "--root", str(root), *words]
 
 
 def run_small(root: Path, ratings: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
     """Run the pipeline on a folder of ratings."""
-    return run_marquee(*_small(root, ratings, overrides))
+    return run_marquee("run", *small_words(root, ratings, *overrides))
 
 
 def start_small(root: Path, ratings: Path) -> subprocess.Popen[str]:
@@ -60,7 +61,7 @@ def start_small(root: Path, ratings: Path) -> subprocess.Popen[str]:
     # Tests that run in the background ignore Ctrl-C, and what they start would inherit that.
     heeding = ("env", "--default-signal=INT")
     return subprocess.Popen(
-        [*heeding, sys.executable, "-m", "pipelines", *_small(root, ratings, ())],
+        [*heeding, sys.executable, "-m", "pipelines", "run", *small_words(root, ratings)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
