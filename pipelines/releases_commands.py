@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich import box
@@ -10,13 +10,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pipelines.results import evaluation_table
 from pipelines.tracking_server import tracking_database, tracking_server
 from recommender.counted import counted
 from recommender.errors import MarqueeError, ReleaseError
 from recommender.release import Manifest, list_releases, live_version, promote, read_manifest, rollback
-from recommender.release_differences import MetricPair, evaluation_of, release_differences
 from recommender.release_pruning import folder_size, plan_pruning, prune
+
+if TYPE_CHECKING:
+    from recommender.release_differences import MetricPair
 
 releases_app = typer.Typer(
     help="List, show and compare releases, promote one, roll back, remove old ones.", no_args_is_help=True
@@ -65,6 +66,9 @@ def list_all(root: Root = DEFAULT_ROOT, as_json: Json = False) -> None:
 
 
 def _row(folder: Path, live: str | None) -> dict[str, Any]:
+    # Evaluations bring the table engine along, which takes a second to import.
+    from recommender.release_differences import evaluation_of
+
     row: dict[str, Any] = {
         "version": folder.name,
         "live": folder.name == live,
@@ -96,6 +100,9 @@ def _row(folder: Path, live: str | None) -> dict[str, Any]:
 @releases_app.command()
 def show(release: Named = "live", root: Root = DEFAULT_ROOT, as_json: Json = False) -> None:
     """Show a release: its data, how good it is, what it was judged by and where it comes from."""
+    from pipelines.results import evaluation_table
+    from recommender.release_differences import evaluation_of
+
     folder = root / "releases"
     manifest = read_manifest(folder / find_release(folder, release))
     if as_json:
@@ -140,6 +147,8 @@ def told_verdict(manifest: Manifest) -> str:
 @releases_app.command()
 def diff(first: Named, second: Named = "live", root: Root = DEFAULT_ROOT, as_json: Json = False) -> None:
     """Compare two releases: configuration, data, counts, code and metrics."""
+    from recommender.release_differences import release_differences
+
     folder = root / "releases"
     versions = [find_release(folder, name) for name in (first, second)]
     found = release_differences(*(read_manifest(folder / version) for version in versions))
@@ -167,7 +176,7 @@ def diff(first: Named, second: Named = "live", root: Root = DEFAULT_ROOT, as_jso
         console.print("They were not judged on the same test part: their metrics cannot be compared.")
 
 
-def _sides(pair: MetricPair) -> tuple[str, str]:
+def _sides(pair: "MetricPair") -> tuple[str, str]:
     sides = ((pair.first, pair.first_interval), (pair.second, pair.second_interval))
     told = []
     for value, interval in sides:
