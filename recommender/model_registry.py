@@ -116,10 +116,11 @@ def _register(client: Any, name: str, run_id: str, tags: Mapping[str, str]) -> N
     tracked = client.search_logged_models(
         [run.info.experiment_id], filter_string=f"source_run_id = '{run_id}' AND name = '{_SERVED}'"
     )
-    # A run that tracked no models has artifacts all the same.
-    source, model_id = (
-        (tracked[0].model_uri, tracked[0].model_id) if tracked else (run.info.artifact_uri, None)
-    )
+    # Not as models:/ID, which MLflow would look up in its default store, and make one where it is run. A run
+    # that tracked no models has artifacts all the same.
+    source, model_id = run.info.artifact_uri, None
+    if tracked:
+        source, model_id = tracked[0].artifact_location, tracked[0].model_id
     client.create_model_version(name, source, run_id=run_id, tags=dict(tags), model_id=model_id)
 
 
