@@ -22,7 +22,8 @@ def evaluator(
         seed: Of the bootstrap and the baselines.
         transformed_examples: From Transform.
         model: From Trainer.
-        evaluation: Gets `evaluation.json` and `evaluation.html`.
+        evaluation: Gets `evaluation.json`, `evaluation.html` and, where there is a test part,
+            `per_user.parquet`.
         blessing: Gets `blessing.json`.
         live: The folder of the release to compare with, or its `evaluation.json`; nothing for no comparison.
             A release's folder is named after its content, so that the cache can tell one from another.
@@ -41,11 +42,12 @@ def evaluator(
     with step():
         required = EvaluatorConfig.model_validate_json(config)
         examples = TransformedExamples(Path(transformed_examples.path))
-        result = evaluate(examples, Path(model.path), required, seed, Path(live) if live else None)
+        report, beside = Path(evaluation.path), Path(live) if live else None
+        result = evaluate(examples, Path(model.path), required, seed, beside, keep=report)
         verdict = bless(result, required)
-        write_report(result, verdict, Path(evaluation.path))
+        write_report(result, verdict, report)
         verdict.write(Path(blessing.path))
         reported = Tracking.model_validate_json(tracking)
-        track_evaluation(reported, Path(model.path), result.means, Path(evaluation.path))
+        track_evaluation(reported, Path(model.path), result.means, report)
         for name, value in result.means.items():
             evaluation.log_metric(name, value)

@@ -16,6 +16,8 @@ def pusher(
     embeddings: Input[Dataset],
     vector_index: Input[Artifact],
     pushed: Output[Artifact],
+    tracking: str = "{}",
+    force: bool = False,
 ) -> None:
     """Write a release and make it the live one; nothing where the model is not blessed.
 
@@ -30,14 +32,18 @@ def pusher(
         embeddings: From BulkInferrer.
         vector_index: From Indexer.
         pushed: Gets `pushed.json`: the version, or why there is none.
+        tracking: `Tracking` as JSON: the model registry that follows is the one beside the training runs.
+        force: Release a model that is not blessed, too; the manifest says so.
     """
     from pathlib import Path
 
+    from recommender.model_registry import register_model
     from recommender.push import RunDescription, push
     from recommender.step import step
+    from recommender.training.configuration import Tracking
 
     with step():
-        push(
+        done = push(
             RunDescription.model_validate_json(run),
             releases=Path(releases),
             examples=Path(examples.path),
@@ -48,4 +54,12 @@ def pusher(
             embeddings=Path(embeddings.path),
             index=Path(vector_index.path),
             output=Path(pushed.path),
+            force=force,
+        )
+        register_model(
+            Tracking.model_validate_json(tracking),
+            Path(releases),
+            Path(model.path),
+            Path(evaluation.path),
+            done,
         )

@@ -12,10 +12,13 @@ from rich.table import Table
 
 from pipelines.data_commands import data_app
 from pipelines.index_commands import index_app
+from pipelines.releases_commands import releases_app
+from pipelines.run_command import run
+from pipelines.runs_commands import runs_app
 from pipelines.tuning_commands import tune
 from recommender.counted import counted
 from recommender.errors import MarqueeError
-from recommender.release import Release, list_releases, live_version, promote, rollback
+from recommender.release import Release
 from recommender.retrieval.batch import recommend_all, write_table
 from recommender.retrieval.exact_index import ExactMovieIndex
 from recommender.retrieval.recommend import Recommender
@@ -26,7 +29,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-releases_app = typer.Typer(help="List releases, promote one, roll back.", no_args_is_help=True)
+app.command()(run)
+app.add_typer(runs_app, name="runs")
 app.add_typer(releases_app, name="releases")
 app.add_typer(data_app, name="data")
 app.add_typer(index_app, name="index")
@@ -42,49 +46,8 @@ ReleaseFolder = Annotated[
     Path | None, typer.Option(help="A particular release's folder; the live one under --root if not given.")
 ]
 
-RESTART = "A service that is running keeps its release until it is started again."
-
 DEFAULT_ROOT = Path("var")
 DEFAULT_CONFIG = Path("ml-100k.yaml")
-
-
-@app.command()
-def run(
-    config: Config = DEFAULT_CONFIG,
-    root: Root = DEFAULT_ROOT,
-    overrides: Overrides = None,
-    until: Annotated[
-        str, typer.Option(help="The last step to run, such as Transform: the data steps alone.")
-    ] = "Pusher",
-) -> None:
-    """Run the pipeline: from raw files to a live release."""
-    from pipelines.config import read_config
-    from pipelines.movielens import STEPS
-    from pipelines.results import show_results
-    from pipelines.run import run_pipeline
-    from recommender.push import Pushed
-
-    if until not in STEPS:
-        raise MarqueeError(f"--until {until}: there is no such step; the steps are {', '.join(STEPS)}.")
-    settings = read_config(config, overrides or ())
-    try:
-        made = run_pipeline(settings, root, console, until)
-    except KeyboardInterrupt:
-        Console(stderr=True).print(
-            "Interrupted. Finished steps are kept: the same command goes on after them."
-        )
-        raise typer.Exit(130) from None
-    if until != "Pusher":
-        console.print(f"What {until} made: {made}", soft_wrap=True)
-        return
-    pushed = Pushed.read(made)
-    if pushed.version is None:
-        raise MarqueeError(
-            f"Not released, because the model is not good enough: {'; '.join(pushed.reasons)}. "
-            "The live release, if there is one, stays. Train a better model, or lower evaluator.minimum or "
-            "evaluator.minimum_over."
-        )
-    show_results(root / "releases" / pushed.version, pushed.report, console)
 
 
 @app.command()
@@ -177,28 +140,6 @@ def _recommend_to_one(release: Release, user: int, limit: int) -> None:
         stars = "" if scored.predicted_rating is None else f"{scored.predicted_rating:.1f}"
         table.add_row(str(rank), escape(movie.title), escape(", ".join(movie.genres)), score, stars)
     console.print(table)
-
-
-@releases_app.command("list")
-def list_all(root: Root = DEFAULT_ROOT) -> None:
-    """List releases, oldest first; the live one is marked."""
-    folder = root / "releases"
-    live = live_version(folder)
-    for version in list_releases(folder):
-        console.print(f"{version}{'  live' if version == live else ''}")
-
-
-@releases_app.command("promote")
-def promote_one(version: Annotated[str, typer.Argument()], root: Root = DEFAULT_ROOT) -> None:
-    """Make a release the live one."""
-    promote(root / "releases", version)
-    console.print(f"Release {version} is live. {RESTART}")
-
-
-@releases_app.command("rollback")
-def roll_back(root: Root = DEFAULT_ROOT) -> None:
-    """Make the release before the live one live again."""
-    console.print(f"Release {rollback(root / 'releases')} is live. {RESTART}")
 
 
 @app.command("compile")

@@ -1,6 +1,5 @@
 """The pipeline: eleven steps from raw files to a live release."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from pipelines.cluster import place
 from pipelines.config import PipelineConfig
 from pipelines.live_release import compared_with, run_fingerprint
 from pipelines.source_digest import git_commit, source_digest
+from pipelines.tracking_server import tracking_database, tracking_server
 from recommender.data.sources import fingerprint
 from recommender.push import RunDescription
 from recommender.training.configuration import Tracking
@@ -44,7 +44,12 @@ STEPS = {
 
 
 def movielens_pipeline(
-    config: PipelineConfig, root: Path, until: str = "Pusher", *, on_cluster: bool = False
+    config: PipelineConfig,
+    root: Path,
+    until: str = "Pusher",
+    *,
+    force: bool = False,
+    on_cluster: bool = False,
 ) -> Any:
     """Assemble the pipeline, or its beginning.
 
@@ -53,6 +58,7 @@ def movielens_pipeline(
         root: Absolute; where downloads, tracking and releases live. `MLFLOW_TRACKING_URI` names a tracking
             server instead.
         until: The last step.
+        force: Release the model even where it is not blessed.
         on_cluster: Whether the steps are told what `config.cluster` gives them.
 
     Returns:
@@ -64,10 +70,10 @@ def movielens_pipeline(
         DataError: the files to read are missing.
         ReleaseError: it cannot be told which release is live.
     """
-    server = os.environ.get("MLFLOW_TRACKING_URI")
+    server = tracking_server()
     tracking = Tracking(
         experiment=config.run.name,
-        mlflow_uri=server or f"sqlite:///{root / 'mlflow.db'}",
+        mlflow_uri=server or f"sqlite:///{tracking_database(root)}",
         mlflow_artifacts=None if server else (root / "mlflow").as_uri(),
         tensorboard=str(root / "tensorboard"),
         profile=config.run.profile,
@@ -105,6 +111,7 @@ def movielens_pipeline(
         unfinished_training: str = str(root / "training"),
         releases: str = str(root / "releases"),
         live: str = compared_with(root / "releases", followed_from),
+        force_release: bool = force,
     ) -> Artifact:
         made: dict[str, Any] = {}
         # Assembled one after the other, so that nothing that comes after the last step is.
@@ -171,6 +178,8 @@ def movielens_pipeline(
                 blessing=made["blessing"],
                 embeddings=made["embeddings"],
                 vector_index=made["vector_index"],
+                tracking=tracking,
+                force=force_release,
             ).set_caching_options(enable_caching=False),
         }
         for step, assemble in steps.items():

@@ -8,7 +8,8 @@ import io
 import json
 import re
 import time
-from typing import TextIO
+from collections.abc import Callable
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.markup import escape
@@ -36,9 +37,17 @@ class RunProgress(io.TextIOBase):
         steps: Names of the steps in their order.
         console: Where progress goes.
         log: Gets every line.
+        told: Called with the name of a step and what is new of it, as fields of a `StepRecord`.
     """
 
-    def __init__(self, steps: tuple[str, ...], console: Console, log: TextIO) -> None:
+    def __init__(
+        self,
+        steps: tuple[str, ...],
+        console: Console,
+        log: TextIO,
+        told: Callable[..., Any] | None = None,
+    ) -> None:
+        self._told = told or (lambda *_, **__: None)
         self._names = {_task(step): step for step in steps}
         self._console, self._log = console, log
         self._buffer = ""
@@ -88,14 +97,18 @@ class RunProgress(io.TextIOBase):
         elif found := _BEGAN.search(line):
             self._begin(self._names.get(found[1], found[1]))
         elif found := _CACHED.search(line):
-            self._end(self._names.get(found[1], found[1]), "from the cache")
-        elif found := _ENDED.search(line):
             step = self._names.get(found[1], found[1])
+            self._end(step, "from the cache")
+            self._told(step, state="from the cache")
+        elif found := _ENDED.search(line):
+            step, seconds = self._names.get(found[1], found[1]), time.perf_counter() - self._began
             if found[2] == "SUCCESS":
-                self._end(step, f"{time.perf_counter() - self._began:.1f} s")
+                self._end(step, f"{seconds:.1f} s")
+                self._told(step, state="finished", seconds=round(seconds, 1))
             else:
                 self.stop()
                 self.failed_step = step
+                self._told(step, state="failed", seconds=round(seconds, 1))
         elif line and self.failed_step is None:
             self.last_line = line
 
@@ -104,6 +117,7 @@ class RunProgress(io.TextIOBase):
         if self._console.is_terminal:
             self._status = self._console.status(self._label(step))
             self._status.start()
+        self._told(step, state="running")
 
     def _show(self, message: str) -> None:
         if self._status is not None:

@@ -25,7 +25,7 @@ def show_results(release: Path, report: str, console: Console) -> None:
         f"\n{manifest.dataset}\n{counts.ratings:,} ratings, {counts.users:,} users, {counts.movies:,} movies"
     )
     if evaluation.means:
-        console.print(_table(evaluation))
+        console.print(evaluation_table(evaluation))
         overlap = evaluation.means.get("overlap@10")
         if overlap is not None:
             console.print(f"Two users share {overlap:.0%} of their ten recommendations on average.")
@@ -36,7 +36,8 @@ def show_results(release: Path, report: str, console: Console) -> None:
     console.print(f"Release {manifest.version} is live in {release}", soft_wrap=True)
 
 
-def _table(evaluation: Evaluation) -> Table:
+def evaluation_table(evaluation: Evaluation) -> Table:
+    """The metrics of a model and its baselines, as a table."""
     heading = f"{evaluation.protocol}, whole catalogue, {evaluation.n_users:,} test users"
     # Narrow enough for a terminal of 80 columns.
     table = Table(title=heading, box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))

@@ -11,6 +11,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import psutil
 from rich.console import Console
@@ -18,62 +19,99 @@ from rich.console import Console
 from pipelines.config import PipelineConfig
 from pipelines.movielens import STEPS, movielens_pipeline
 from pipelines.progress import RunProgress
+from pipelines.run_account import RunAccount
 from recommender.errors import MarqueeError
+from recommender.step import RUN_PROCESS
 
-_PATIENCE_S = 5.0
+LOCK: Final = ".lock"
+"""Held, below the root, by the run that is going on there."""
+_PATIENCE_S: Final = 5.0
 """How long a step may take to end when the run is interrupted."""
 
 
-def run_pipeline(config: PipelineConfig, root: Path, console: Console, until: str = "Pusher") -> Path:
+def run_pipeline(
+    config: PipelineConfig,
+    root: Path,
+    console: Console,
+    until: str = "Pusher",
+    *,
+    start: str | None = None,
+    force: bool = False,
+) -> Path:
     """Run every step up to the last one asked for, unless the cache can answer it.
+
+    What it was asked, what each step does and what comes of it is kept in `runs/` as it goes on.
 
     Args:
         config: What the steps do.
         root: Downloads, artifacts, logs, tracking and releases live here.
         console: Where progress goes.
         until: The last step.
+        start: The first step that runs: those before it are answered from the cache or nothing is done, and
+            it and those after it run whatever the cache has.
+        force: Release the model even where it is not blessed.
 
     Returns:
         What the last step made; a whole run's is a folder with a `Pushed`.
 
     Raises:
-        MarqueeError: a step failed; names the step, the reason and the log.
+        MarqueeError: a step failed; names the step, the reason and the log. Or a step before `start` cannot
+            be answered from the cache.
     """
     from kfp import local
 
     root = root.resolve()
-    log_file = root / "logs" / f"{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}.log"
+    # Both name the record and the log of this run.
+    run_id = f"{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}"
+    log_file = root / "logs" / f"{run_id}.log"
     log_file.parent.mkdir(parents=True, exist_ok=True)
-    with _only_run(root), log_file.open("w", encoding="utf-8") as log, warnings.catch_warnings():
+    with _only_run(root), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        pipeline = movielens_pipeline(config, root, until)
-        local.init(
-            runner=local.SubprocessRunner(use_venv=False),
-            pipeline_root=str(root / "artifacts"),
-            enable_caching=True,
-        )
-        # A console of its own on the real standard output, which is about to be redirected.
+        pipeline = movielens_pipeline(config, root, until, force=force)
         steps = tuple(STEPS)[: tuple(STEPS).index(until) + 1]
-        progress = RunProgress(steps, Console(file=console.file), log)
+        account = RunAccount(root, pipeline, steps)
+        if start is not None:
+            account.forget_from(start)
+        account.begin(
+            run_id,
+            config,
+            {"until": until, "start": start, "force": force},
+            log_file,
+        )
         try:
-            with (
-                contextlib.redirect_stdout(progress),
-                _logged_to(progress),
-                _interpreter_as_shell_word(),
-                _no_step_left_behind(),
-            ):
-                task = pipeline()
-        except RuntimeError as error:
-            raise MarqueeError(_explain(progress, error, log_file)) from error
-        finally:
-            progress.stop()
-        return Path(task.output.path)
-
-
-def _explain(progress: RunProgress, error: RuntimeError, log_file: Path) -> str:
-    step = progress.failed_step or "The pipeline"
-    reason = progress.failure or progress.last_line or str(error)
-    return f"{step} failed: {reason}\nEverything that was printed is in {log_file}"
+            with log_file.open("w", encoding="utf-8") as log:
+                local.init(
+                    runner=local.SubprocessRunner(use_venv=False),
+                    pipeline_root=str(root / "artifacts"),
+                    enable_caching=True,
+                )
+                # A console of its own on the real standard output, which is about to be redirected.
+                progress = RunProgress(steps, Console(file=console.file), log, account.step)
+                try:
+                    with (
+                        contextlib.redirect_stdout(progress),
+                        _logged_to(progress),
+                        _interpreter_as_shell_word(),
+                        _no_step_left_behind(),
+                    ):
+                        task = pipeline()
+                except RuntimeError as error:
+                    reason = progress.failure or progress.last_line or str(error)
+                    account.fail(reason)
+                    raise MarqueeError(
+                        f"{progress.failed_step or 'The pipeline'} failed: {reason}\n"
+                        f"Everything that was printed is in {log_file}\n"
+                        f"What the step was given is named by `marquee runs show {run_id}`. What other steps "
+                        "made is kept: the same command goes on from here."
+                    ) from error
+                finally:
+                    progress.stop()
+                made = Path(task.output.path)
+                account.finish(made)
+                return made
+        except BaseException as error:
+            account.interrupt(error)
+            raise
 
 
 @contextlib.contextmanager
@@ -87,9 +125,12 @@ def _no_step_left_behind() -> Iterator[None]:
         raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGTERM, interrupt)
+    # For where nothing below can be done any more, because this process was killed.
+    os.environ[RUN_PROCESS] = str(os.getpid())
     try:
         yield
     finally:
+        del os.environ[RUN_PROCESS]
         signal.signal(signal.SIGTERM, before)
         children = psutil.Process().children(recursive=True)
         for child in children:
@@ -103,7 +144,7 @@ def _no_step_left_behind() -> Iterator[None]:
 @contextlib.contextmanager
 def _only_run(root: Path) -> Iterator[None]:
     """Hold the root for this run: two at once would race for the same release. A killed run holds nothing."""
-    with (root / ".lock").open("w") as lock:
+    with (root / LOCK).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -14,8 +14,10 @@ from recommender.data.splits import SplitManifest
 from recommender.data.vector_column import from_column
 from recommender.document import Document
 from recommender.errors import ReleaseError
+from recommender.evaluation.per_user import PER_USER_FILE
 from recommender.evaluation.result import Blessing, Evaluation
-from recommender.release import OPTIONAL_PARTS, promote, write_release
+from recommender.release import OPTIONAL_PARTS, ReleaseBlessing, promote, write_release
+from recommender.training.report import TrainingReport
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +53,8 @@ class Pushed(Document):
     """What the model was judged by."""
     report: str
     """Path of the evaluation's page."""
+    forced: bool = False
+    """Whether the model was released though it was not blessed."""
 
 
 def push(
@@ -65,6 +69,7 @@ def push(
     embeddings: Path,
     index: Path,
     output: Path,
+    force: bool = False,
 ) -> Pushed:
     """Write a release of a blessed model and make it the live one.
 
@@ -73,19 +78,22 @@ def push(
         releases: Folder of all releases.
         examples: Where the data came from, in `source.json`.
         transformed: The split's manifest.
-        model: `user_tower/`, `movie_tower/` and `ranker/`, and where it has them `online/` and `re_ranker/`.
-        evaluation: `evaluation.json`.
+        model: `user_tower/`, `movie_tower/`, `ranker/` and `training.json`, and where it has them `online/`
+            and `re_ranker/`.
+        evaluation: `evaluation.json`, and where there was a test part what each user got.
         blessing: `blessing.json`.
         embeddings: `movies.parquet`, `users.parquet` and `history.parquet`.
         index: The vector index.
         output: Gets `pushed.json`.
+        force: Release a model that is not blessed, too; its manifest says so.
 
     Raises:
         ReleaseError: a part is missing.
     """
     verdict = Blessing.read(blessing)
     version = None
-    if verdict.blessed:
+    forced = force and not verdict.blessed
+    if verdict.blessed or forced:
         version = write_run_release(
             run,
             releases=releases,
@@ -95,12 +103,20 @@ def push(
             evaluation=evaluation,
             embeddings=embeddings,
             index=index,
+            blessing=ReleaseBlessing(**verdict.model_dump(), forced=forced),
         )
         promote(releases, version)
         logger.info("release %s is live", version)
+        if forced:
+            logger.warning("release %s was forced: %s", version, "; ".join(verdict.reasons))
     else:
         logger.info("not released: %s", "; ".join(verdict.reasons))
-    pushed = Pushed(version=version, reasons=verdict.reasons, report=str(evaluation / "evaluation.html"))
+    pushed = Pushed(
+        version=version,
+        reasons=verdict.reasons,
+        report=str(evaluation / "evaluation.html"),
+        forced=forced,
+    )
     pushed.write(output)
     return pushed
 
@@ -115,10 +131,11 @@ def write_run_release(
     evaluation: Path,
     embeddings: Path,
     index: Path,
+    blessing: ReleaseBlessing | None = None,
 ) -> str:
     """Write a release of what the steps of a run made, and return its version; what is live stays.
 
-    Args: as those of `push`.
+    Args: as those of `push`, and what the model was judged by, if it was.
 
     Raises:
         ReleaseError: a part is missing.
@@ -133,13 +150,18 @@ def write_run_release(
         "index": index,
     }
     parts |= {name: model / name for name in OPTIONAL_PARTS if (model / name).is_dir()}
+    if (evaluation / PER_USER_FILE).is_file():
+        parts[PER_USER_FILE] = evaluation / PER_USER_FILE
     missing = [str(path) for path in parts.values() if not path.exists()]
     if missing:
         raise ReleaseError(
             f"{', '.join(missing)}: removed since the step that made it. Delete the artifacts folder and "
             "run again; every step is then made anew."
         )
-    return write_release(releases, parts, _manifest(run, examples, transformed, evaluation, embeddings))
+    manifest = _manifest(run, examples, transformed, evaluation, embeddings)
+    manifest["blessing"] = None if blessing is None else blessing.model_dump(mode="json")
+    manifest["mlflow_run_id"] = TrainingReport.read(model).mlflow_run_id
+    return write_release(releases, parts, manifest)
 
 
 def _manifest(

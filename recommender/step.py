@@ -2,9 +2,13 @@
 
 import json
 import logging
+import os
+import select
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Never
 
 from recommender.errors import MarqueeError
 
@@ -14,6 +18,9 @@ WARNING = "marquee-warning "
 """Begins each line that a person must not miss, as JSON text."""
 FAILURE = "marquee-failure "
 """Begins the line that says why a step failed, as JSON text."""
+
+RUN_PROCESS = "MARQUEE_RUN_PROCESS"
+"""Variable that names the process which a step must not outlive."""
 
 
 class _Messages(logging.Formatter):
@@ -29,6 +36,7 @@ def step() -> Iterator[None]:
     The library's log goes to standard output, marked, so that `marquee run` can show it. An error that a
     person can mend ends the process with its message alone; any other keeps its traceback.
     """
+    _end_with_run()
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(_Messages())
     library = logging.getLogger("recommender")
@@ -41,3 +49,24 @@ def step() -> Iterator[None]:
         sys.stdout.write(f"{FAILURE}{json.dumps(str(error))}\n")
         sys.stdout.flush()
         sys.exit(1)
+
+
+def _end_with_run() -> None:
+    """End this process when that of the run is gone, however it ended.
+
+    A step that went on alone would write beside the next run, into the same training state and releases.
+    """
+    process = os.environ.get(RUN_PROCESS)
+    if process is None:
+        return
+    try:
+        gone = os.pidfd_open(int(process))
+    except ProcessLookupError:
+        os._exit(1)
+    threading.Thread(target=_wait_for_end, args=(gone,), daemon=True).start()
+
+
+def _wait_for_end(gone: int) -> Never:
+    # Readable once the process has ended.
+    select.select([gone], [], [])
+    os._exit(1)

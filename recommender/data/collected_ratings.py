@@ -71,6 +71,8 @@ class CollectedRatings:
     """What a person calls it: a file, or an address without a password."""
     table: pa.Table
     """`COLLECTED_SCHEMA`, each pair of user and movie once."""
+    sha256: str | None = None
+    """Of the file; None for a store."""
 
 
 def read_collected(collected: str) -> CollectedRatings:
@@ -92,7 +94,15 @@ def read_collected(collected: str) -> CollectedRatings:
             store.close()
         return CollectedRatings(shown(parsed_url(collected)), table)
     file = Path(collected).expanduser().absolute()
-    return CollectedRatings(file.name, _read_file(file))
+    return CollectedRatings(file.name, _read_file(file), _file_sha256(file))
+
+
+def _file_sha256(file: Path) -> str:
+    try:
+        with file.open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError as error:
+        raise unreadable(file, error) from error
 
 
 def collected_fingerprint(collected: str) -> str:
@@ -103,12 +113,7 @@ def collected_fingerprint(collected: str) -> str:
         RatingStoreError: there is no such store, or it did not answer.
     """
     if not _is_address(collected):
-        file = Path(collected).expanduser().absolute()
-        try:
-            with file.open("rb") as opened:
-                return hashlib.file_digest(opened, "sha256").hexdigest()
-        except OSError as error:
-            raise unreadable(file, error) from error
+        return _file_sha256(Path(collected).expanduser().absolute())
     digest = hashlib.sha256()
     store = RatingStore.open(collected, must_exist=True)
     try:

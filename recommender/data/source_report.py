@@ -1,6 +1,6 @@
 """What ExampleGen says of the ratings that it read."""
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from recommender.data.rating_scale import RatingScale
 from recommender.document import Document
@@ -61,6 +61,8 @@ class SourceReport(Document):
     """Fingerprint of the content of `ratings.parquet`, without where each rating comes from."""
     movies_sha256: str
     """Fingerprint of the content of `movies.parquet`."""
+    file_sha256: dict[str, str] = Field(default={})
+    """sha256 of each of `files` that is a file; a store of collected ratings is none."""
     collected: CollectedReport | None = None
     """What a service had collected, if that was asked for. Its ratings come from the last of `files`."""
     notes: tuple[str, ...]

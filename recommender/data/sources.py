@@ -302,15 +302,18 @@ def _convert(
     tables = write_canonical_tables(
         files, finished, scratch, engine, collected=collected, keep_unreadable=keep_unreadable
     )
+    names = {source.name_of(file, scratch / _UNPACKED): file for file in files.all()}
     report = SourceReport(
         source=source.words,
         address=source.address,
         archive_sha256=source.archive_sha256,
         dialect=files.dialect,
         files=(
-            *(source.name_of(file, scratch / _UNPACKED) for file in files.all()),
+            *names,
             *(() if collected is None else (collected.source,)),
         ),
+        file_sha256={name: _size_and_sha256(file)[1] for name, file in names.items()}
+        | ({} if collected is None or collected.sha256 is None else {collected.source: collected.sha256}),
         rating_scale=files.scale or source.scale,
         ratings_sha256=table_fingerprint(finished / RATINGS_FILE, Columns.RATINGS),
         movies_sha256=table_fingerprint(finished / MOVIES_FILE),

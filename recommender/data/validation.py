@@ -28,7 +28,8 @@ from recommender.data.checks.cross_checks import (
     repeating_users,
     unknown_movies,
 )
-from recommender.data.checks.drift import DriftConfig, check_drift
+from recommender.data.checks.drift import DriftConfig, check_drift, measure_drift
+from recommender.data.checks.drift_measure import DriftMeasure
 from recommender.data.checks.first_rows import first_rows
 from recommender.data.checks.quarantine import (
     QUARANTINE_FILE,
@@ -125,11 +126,14 @@ class _Check:
         unreadable = self._put_aside(UNREADABLE_FILE)
         bad += _check_unreadable(unreadable, files)
         also += _check_repeated(self._put_aside(REPEATED_FILE), files)
+        drift: tuple[DriftMeasure, ...] = ()
         if self.previous is not None and self.statistics is not None:
-            also += check_drift(self.statistics, self.previous, self.config.drift)
+            compared = self.statistics, self.previous, self.config.drift
+            drift = tuple(measure_drift(*compared))
+            also += check_drift(*compared)
         stops = any(anomaly.severity == "error" for anomaly in (*stopping, *also))
         if not bad or stops or not self.config.quarantine:
-            return Anomalies(anomalies=(*stopping, *bad, *also)), None
+            return Anomalies(anomalies=(*stopping, *bad, *also), drift=drift), None
         bad = [anomaly.model_copy(update={"severity": "quarantined"}) for anomaly in bad]
         failed = [c for c in checks if (c.kind, c.column) in {(a.kind, a.column) for a in bad}]
         parts = sort_out(engine, ratings, failed, unknown, repeating, quarantine_file.parent)
@@ -143,7 +147,9 @@ class _Check:
             max_share=self.config.max_quarantined_share,
         )
         too_many = _check_share(quarantine, n_all)
-        anomalies = Anomalies(anomalies=(*stopping, *too_many, *bad, *also), quarantine=quarantine)
+        anomalies = Anomalies(
+            anomalies=(*stopping, *too_many, *bad, *also), quarantine=quarantine, drift=drift
+        )
         return anomalies, None if parts.rejected is None else parts.accepted
 
     def _put_aside(self, name: str) -> ir.Table | None:

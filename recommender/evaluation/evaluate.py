@@ -18,6 +18,7 @@ from recommender.evaluation.comparison import compare
 from recommender.evaluation.configuration import EvaluatorConfig
 from recommender.evaluation.evaluator import RankingQuality, Scorer, dot_product, evaluate_ranking
 from recommender.evaluation.live import compare_with_live, live_evaluation
+from recommender.evaluation.per_user import paired_differences, write_per_user
 from recommender.evaluation.rating_quality import rating_errors, reliability
 from recommender.evaluation.relevant import relevant_ratings
 from recommender.evaluation.result import Blessing, Evaluation, SliceResult, standing, title
@@ -38,6 +39,7 @@ def evaluate(
     config: EvaluatorConfig,
     seed: int,
     live: Path | None = None,
+    keep: Path | None = None,
 ) -> Evaluation:
     """Judge a saved model on the test part, beside the baselines and what is live.
 
@@ -51,7 +53,9 @@ def evaluate(
             stages together are what is judged, and retrieval stands beside them.
         config: What is measured.
         seed: Of the bootstrap and the baselines.
-        live: The folder of the live release, or its `evaluation.json`; nothing where there is none.
+        live: The folder of the live release, or its `evaluation.json`; nothing where there is none. Users are
+            compared one by one where `per_user.parquet` lies there, too.
+        keep: Gets `per_user.parquet`, what each test user got, for the next model to be compared with.
     """
     manifest = SplitManifest.read(transformed.folder)
     validation = TrainingReport.read(model).validation
@@ -85,10 +89,16 @@ def evaluate(
     test_sha256 = manifest.parts["test"].sha256
     known = None if live is None else live_evaluation(live)
     beside_live = None
-    if known is not None:
-        beside_live, slices = compare_with_live(
-            judged, main, slices, test_sha256, transformed.n_movies, *known
+    test_users = transformed.user_ids[main.users]
+    if live is not None and known is not None:
+        paired = paired_differences(
+            test_users, main.per_user, live.parent if live.suffix == ".json" else live, seed
         )
+        beside_live, slices = compare_with_live(
+            judged, main, slices, test_sha256, transformed.n_movies, *known, paired=paired
+        )
+    if keep is not None:
+        write_per_user(test_users, main.per_user, keep)
     predicted = towers.predicted_ratings(test)
     means = {name: quality.means for name, quality in qualities.items()}
     return Evaluation(

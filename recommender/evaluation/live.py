@@ -6,7 +6,7 @@ part; a new model on new ratings is compared with the baselines alone.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -53,11 +53,13 @@ def compare_with_live(
     n_movies: int,
     name: str,
     live: Evaluation,
+    paired: Mapping[str, Interval] | None = None,
 ) -> tuple[LiveComparison, tuple[SliceResult, ...]]:
     """Put a model beside the live release.
 
-    Only the live release's means and intervals are known, not those of each user: the interval of the
-    difference takes both as independent, with half the width ``sqrt(a² + b²)`` on each side.
+    Where it is known what each user got of the live release, the interval of the difference is that of the
+    paired bootstrap. Where only means and intervals are known, as of slices, it takes both as independent,
+    with half the width ``sqrt(a² + b²)`` on each side.
 
     Args:
         judged: Name of the model.
@@ -67,6 +69,8 @@ def compare_with_live(
         n_movies: Movies in the catalogue.
         name: Of the live release.
         live: Its evaluation.
+        paired: Intervals of the differences by the paired bootstrap; None where it is not known what each
+            user got.
 
     Returns:
         The comparison, and the slices with the live release beside the baselines.
@@ -80,12 +84,20 @@ def compare_with_live(
         for metric, ours in model.intervals.items()
         if metric in theirs
     }
+    differences |= {metric: ends for metric, ends in (paired or {}).items() if metric in differences}
     live_slices = {(one.by, one.name, one.metric): one for one in live.slices}
     beside = tuple(
         _with_live(one, live_slices.get((one.by, one.name, one.metric)), judged, live.judged)
         for one in slices
     )
-    return LiveComparison(name=name, comparable=True, means=live.means, differences=differences), beside
+    comparison = LiveComparison(
+        name=name,
+        comparable=True,
+        means=live.means,
+        differences=differences,
+        paired=paired is not None,
+    )
+    return comparison, beside
 
 
 def _with_live(one: SliceResult, live: SliceResult | None, judged: str, live_judged: str) -> SliceResult:

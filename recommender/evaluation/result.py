@@ -46,8 +46,10 @@ class LiveComparison(BaseModel):
     means: dict[str, float]
     """The live release's metrics."""
     differences: dict[str, Interval]
-    """The model's mean minus the live one's, 95 % interval: as if both had been judged on other users, so
-    that it is wider than that of a paired comparison. Empty where they are not comparable."""
+    """The model's mean minus the live one's, 95 % interval. Empty where they are not comparable."""
+    paired: bool = False
+    """Whether these compare the same users one by one, with the paired bootstrap. Otherwise they are as if
+    both had been judged on other users, and wider."""
 
 
 class Evaluation(Document):

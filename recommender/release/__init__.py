@@ -8,7 +8,14 @@ rated and the vector index, with a manifest that says where it all came from and
 from recommender.release.integrity import verify_release
 from recommender.release.live import list_releases, live_version, promote, rollback
 from recommender.release.loaded import History, Movie, Release
-from recommender.release.manifest import OPTIONAL_PARTS, PARTS, Counts, Manifest, read_manifest
+from recommender.release.manifest import (
+    OPTIONAL_PARTS,
+    PARTS,
+    Counts,
+    Manifest,
+    ReleaseBlessing,
+    read_manifest,
+)
 from recommender.release.positions import positions_of
 from recommender.release.tables import HISTORY_SCHEMA, MOVIES_SCHEMA, USERS_SCHEMA
 from recommender.release.writing import copy_release, write_release
@@ -24,6 +31,7 @@ __all__ = [
     "Manifest",
     "Movie",
     "Release",
+    "ReleaseBlessing",
     "copy_release",
     "list_releases",
     "live_version",

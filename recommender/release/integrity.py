@@ -20,7 +20,7 @@ from recommender.release.manifest import (
 
 TIME: Final = "%Y%m%dT%H%M%SZ"
 SET_BY_WRITER: Final = frozenset({"format", "version", "created_at", "content_digest", "files"})
-_OF_THE_CODE: Final = frozenset({"git_commit", "run_fingerprint"})
+_OF_THE_RUN: Final = frozenset({"git_commit", "run_fingerprint", "mlflow_run_id"})
 
 
 def verify_release(folder: Path) -> Manifest:
@@ -111,8 +111,8 @@ def written_time(moment: datetime) -> str:
 
 def content_digest(files: Mapping[str, str], given: Mapping[str, Any]) -> str:
     """sha256 over the files' hashes and everything in a manifest that its writer was given."""
-    # These say where the code stood, not what is in the release: another one makes no other release.
-    manifest = {key: value for key, value in given.items() if key not in _OF_THE_CODE}
+    # These say which run and code it was, not what is in the release: another one makes no other release.
+    manifest = {key: value for key, value in given.items() if key not in _OF_THE_RUN}
     canonical = json.dumps(
         {"files": sorted(files.items()), "manifest": manifest}, sort_keys=True, separators=(",", ":")
     )

@@ -43,6 +43,19 @@ class Counts(BaseModel):
     """Rows of `history.parquet`."""
 
 
+class ReleaseBlessing(BaseModel):
+    """What a release's model was judged by."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    blessed: bool
+    """Whether it was good enough."""
+    reasons: tuple[str, ...]
+    """What it fell short of; or what it was judged by."""
+    forced: bool
+    """Whether a person had it released all the same."""
+
+
 class Manifest(BaseModel):
     """What a release says of itself."""
 
@@ -74,6 +87,10 @@ class Manifest(BaseModel):
     """Length of every vector."""
     metrics: dict[str, Any]
     """How good it is: `protocol`, `retrieval`, `baselines` and more."""
+    blessing: ReleaseBlessing | None = None
+    """What the model was judged by; None if it was not noted."""
+    mlflow_run_id: str | None = None
+    """MLflow's id of the training; None if it was not tracked or not noted."""
     content_digest: str = Field(pattern="^[0-9a-f]{64}$")
     """sha256 over the files' hashes and everything in the manifest but version and time."""
     files: dict[str, str]

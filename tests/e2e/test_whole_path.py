@@ -1,5 +1,6 @@
 """From a folder of ratings to answers over HTTP, with the commands that a person uses."""
 
+import hashlib
 import json
 import os
 import re
@@ -13,6 +14,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import httpx
+import mlflow
 import psutil
 import pyarrow.parquet as pq
 import pytest
@@ -34,11 +36,12 @@ print(components.load_component_from_file(file)().output.path)
 
 
 @contextmanager
-def served(root):
+def served(root, *options):
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "pipelines", "serve", "--root", str(root), "--port", str(port)]
+    command += options
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
@@ -188,12 +191,103 @@ def test_a_broken_line_stops_the_run_and_leaves_the_live_release(root, ratings_f
 def test_releases_are_listed_promoted_and_rolled_back(root, tmp_path, run_here):
     shutil.copytree(root / "releases", tmp_path / "releases")
     live = live_version(root / "releases")
-    assert f"{live}  live" in run_here("releases", "list", "--root", tmp_path).stdout
+    (listed,) = json.loads(run_marquee("releases", "list", "--json", "--root", tmp_path).stdout)[:1]
+    assert (listed["version"], listed["live"]) == (live, True)
     assert "the oldest release" in run_here("releases", "rollback", "--root", tmp_path).stderr
     (tmp_path / "releases" / "current").write_text("nonsense")
     assert "marquee releases promote" in run_marquee("serve", "--root", tmp_path).stderr
     assert run_here("releases", "promote", live, "--root", tmp_path).returncode == 0
     assert live_version(tmp_path / "releases") == live
+
+
+def test_what_a_run_would_do_is_told_without_doing_it(root, ratings_folder):
+    before = sorted(path.name for path in (root / "artifacts").iterdir())
+    words = small_words(root, ratings_folder)
+    planned = run_marquee("run", "--dry-run", *words).stdout
+    assert planned.count("come from the cache") == 10
+    assert re.search(r"Pusher +run", planned)
+    other = run_marquee("run", "--dry-run", "--until", "Trainer", *words, "--set", "trainer.epochs=5").stdout
+    assert other.count("come from the cache") == 5
+    assert re.search(r"Tuner +run +the cache has nothing", other)
+    assert re.search(r"Trainer +run +Tuner would run before it", other)
+    assert sorted(path.name for path in (root / "artifacts").iterdir()) == before
+
+
+def test_one_step_is_run_anew_and_those_before_it_never(root, ratings_folder):
+    words = small_words(root, ratings_folder)
+    done = run_marquee("run", "--only", "Evaluator", *words)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("from the cache") == 7
+    assert "✓ Evaluator" in done.stdout
+    refused = run_marquee("run", "--from", "Transform", *words, "--set", "validation.quarantine=true")
+    assert refused.returncode == 1
+    assert "--from Transform: ExampleGen has to run before it" in " ".join(refused.stderr.split())
+    # The next run goes on from the new evaluation, and finds that it says what the release says.
+    before = live_version(root / "releases")
+    again = run_small(root, ratings_folder)
+    assert again.stdout.count("from the cache") == 10
+    assert live_version(root / "releases") == before
+
+
+def test_a_release_is_followed_back_to_its_files_and_its_run(root, ratings_folder):
+    told = json.loads(run_marquee("runs", "lineage", "--json", "--root", root).stdout)
+    for name in ("ratings.csv", "movies.csv"):
+        sha256 = hashlib.sha256((ratings_folder / name).read_bytes()).hexdigest()
+        assert told["release"]["data"]["source"]["file_sha256"][name] == sha256
+    made_by = told["runs"][0]
+    assert made_by["state"] == "finished"
+    assert [step["name"] for step in made_by["steps"]][-1] == "Pusher"
+    assert all(step["seconds"] > 0 for step in made_by["steps"])
+    assert made_by["mlflow_run_id"] == told["release"]["mlflow_run_id"] is not None
+    assert made_by["metrics"] == Release.open_live(root / "releases").manifest.metrics["models"]["two_stage"]
+
+
+def test_a_refused_model_is_released_by_force_and_that_is_recorded(root, ratings_folder):
+    before = live_version(root / "releases")
+    words = small_words(root, ratings_folder, "evaluator.minimum={ndcg@10: 0.99}")
+    done = run_marquee("run", "--force", *words)
+    assert done.returncode == 0, done.stderr
+    assert "released by --force" in done.stdout
+    forced = live_version(root / "releases")
+    assert forced != before
+    assert re.search(rf"{forced} .* live, forced", run_marquee("releases", "list", "--root", root).stdout)
+    blessing = json.loads(run_marquee("releases", "show", "--json", "--root", root).stdout)["blessing"]
+    assert (blessing["blessed"], blessing["forced"]) == (False, True)
+    assert "at least 0.9900 is required" in blessing["reasons"][0]
+
+    assert f"Release {before} is live" in run_marquee("releases", "rollback", "--root", root).stdout
+    client = mlflow.MlflowClient(f"sqlite:///{root / 'mlflow.db'}")
+    standing = {
+        alias: client.get_model_version_by_alias("ml-100k", alias).tags["marquee.release"]
+        for alias in ("champion", "challenger")
+    }
+    assert standing == {"champion": before, "challenger": forced}
+    mlflow.set_tracking_uri(f"sqlite:///{root / 'mlflow.db'}")
+    assert mlflow.pyfunc.load_model("models:/ml-100k@champion").metadata.signature is not None
+
+
+def test_a_rating_given_to_the_service_is_in_the_examples_of_the_next_run(root, ratings_folder, tmp_path):
+    release = Release.open_live(root / "releases")
+    user, movie = 987_654, int(release.movie_ids[0])
+    own = tmp_path / "root"
+    (own / "releases").mkdir(parents=True)
+    shutil.copytree(release.folder, own / "releases" / release.version)
+    (own / "releases" / "current").write_text(release.version)
+    nightly = ("validation.drift.is_error=true", f"example_gen.collected=sqlite:///{own / 'ratings.db'}")
+    with served(own, "--development") as client:
+        given = client.post(f"/api/v1/users/{user}/ratings", json={"movie_id": movie, "rating": 4.5})
+        assert given.status_code == 201
+        # While the service goes on.
+        words = small_words(own, ratings_folder, *nightly)
+        assert run_marquee("run", "--until", "ExampleGen", *words).returncode == 0
+        again = client.post(f"/api/v1/users/{user}/ratings", json={"movie_id": movie, "rating": 1.0})
+        assert again.status_code == 201
+        done = run_marquee("run", "--until", "ExampleGen", *words)
+    assert "from the cache" not in done.stdout
+    newest = json.loads(run_marquee("runs", "show", "--json", "--root", own).stdout)
+    examples = pq.read_table(f"{newest['steps'][0]['outputs']['examples']}/ratings.parquet").to_pylist()
+    found = [(row["movie_id"], row["rating"]) for row in examples if row["user_id"] == user]
+    assert found == [(movie, 1.0)]
 
 
 @pytest.mark.parametrize(
@@ -208,6 +302,12 @@ def test_releases_are_listed_promoted_and_rolled_back(root, tmp_path, run_here):
         ("recommend", "--all", "--limit", "5", "--output", "all.parquet", "--root", "{root}"),
         ("recommend", "--all", "--output", "all.csv", "--root", "{root}"),
         ("run", "--config", "absent.yaml"),
+        ("run", "--from", "Cook"),
+        ("run", "--from", "Pusher", "--until", "Transform"),
+        ("run", "--only", "Trainer", "--until", "Trainer"),
+        ("run", "--force", "--until", "Trainer"),
+        ("releases", "show", "nonsense", "--root", "{root}"),
+        ("runs", "show", "nonsense", "--root", "{root}"),
     ],
 )
 def test_what_cannot_be_done_is_said_without_a_traceback(arguments, root, tmp_path, run_here):
@@ -276,8 +376,18 @@ def test_a_run_that_was_interrupted_and_killed_ends_like_one_that_was_not(root, 
         for line in process.stdout:
             if "Transform" in line:
                 break
-        os.killpg(process.pid, signal.SIGKILL)
+        # The next step is under way; only the command itself is killed.
+        running = psutil.Process(process.pid)
+        deadline = time.monotonic() + 60
+        while not (steps := running.children(recursive=True)):
+            assert time.monotonic() < deadline
+        process.kill()
+    assert psutil.wait_procs(steps, timeout=60)[1] == []
     assert live_version(root / "releases") is None
+    killed, interrupted = json.loads(run_marquee("runs", "list", "--json", "--root", root).stdout)
+    assert (killed["state"], interrupted["state"]) == ("interrupted", "interrupted")
+    assert killed["steps"][-1]["state"] == "interrupted"
+    assert killed["steps"][-1]["inputs"]
 
     done = run_small(root, ratings_folder)
     assert done.returncode == 0, done.stderr

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from jinja2 import Environment, PackageLoader, select_autoescape
 from pydantic import BaseModel, ConfigDict
 
+from recommender.data.checks.drift_measure import DriftMeasure
 from recommender.data.written_whole import written_whole
 from recommender.document import Document
 from recommender.errors import DataError
@@ -64,6 +65,8 @@ class Anomalies(Document):
     anomalies: tuple[Anomaly, ...] = ()
     quarantine: Quarantine | None = None
     """None where nothing is quarantined."""
+    drift: tuple[DriftMeasure, ...] = ()
+    """How far the ratings have moved since the previous run; nothing where there was none."""
 
     @property
     def errors(self) -> tuple[Anomaly, ...]:

@@ -8,6 +8,7 @@ from pydantic import Field
 from recommender.configuration import Configuration
 from recommender.data.activity import Activity
 from recommender.data.checks.anomalies import Anomaly
+from recommender.data.checks.drift_measure import DriftMeasure
 from recommender.data.statistics import Statistics
 
 _REMEDY: Final = (
@@ -40,21 +41,41 @@ def check_drift(now: Statistics, before: Statistics, config: DriftConfig) -> Ite
         before: Of the previous run.
         config: The thresholds.
     """
+    for measure in measure_drift(now, before, config):
+        if measure.is_too_far:
+            yield _anomaly(measure, config)
+
+
+def measure_drift(now: Statistics, before: Statistics, config: DriftConfig) -> Iterator[DriftMeasure]:
+    """Say how far everything that is looked at has moved, whether that is too far or not.
+
+    Args:
+        now: Of this run.
+        before: Of the previous run.
+        config: The thresholds.
+    """
     for name in ("n_users", "n_movies", "n_ratings"):
         new, old = getattr(now, name), getattr(before, name)
-        if old and abs(new / old - 1) > config.max_count_change:
-            change = f"{old:,} before, {new:,} now: {new / old - 1:+.0%}"
-            yield _anomaly("count_drift", name, change, config)
+        if old:
+            change = new / old - 1
+            words = f"{old:,} before, {new:,} now: {change:+.0%}"
+            yield DriftMeasure(
+                kind="count_drift", column=name, words=words, change=change, limit=config.max_count_change
+            )
     if now.avg_rating is not None and before.avg_rating is not None and before.rating_std:
         shift = (now.avg_rating - before.avg_rating) / before.rating_std
-        if abs(shift) > config.max_mean_shift:
-            change = (
-                f"{before.avg_rating:.3f} before, {now.avg_rating:.3f} now: {shift:+.2f} standard deviations"
-            )
-            yield _anomaly("mean_drift", "avg_rating", change, config)
+        words = f"{before.avg_rating:.3f} before, {now.avg_rating:.3f} now: {shift:+.2f} standard deviations"
+        yield DriftMeasure(
+            kind="mean_drift", column="avg_rating", words=words, change=shift, limit=config.max_mean_shift
+        )
     for column, what, distance in _distances(now, before):
-        if distance > config.max_distance:
-            yield _anomaly("distribution_drift", column, f"{distance:.0%} of {what}", config)
+        yield DriftMeasure(
+            kind="distribution_drift",
+            column=column,
+            words=f"{distance:.0%} of {what}",
+            change=distance,
+            limit=config.max_distance,
+        )
 
 
 def _distances(now: Statistics, before: Statistics) -> Iterator[tuple[str, str, float]]:
@@ -80,13 +101,13 @@ def _by_activity(activity: Activity | None) -> dict[int, int]:
     return {} if activity is None else {bar.low: bar.count for bar in activity.histogram}
 
 
-def _anomaly(kind: str, column: str, change: str, config: DriftConfig) -> Anomaly:
+def _anomaly(measure: DriftMeasure, config: DriftConfig) -> Anomaly:
     return Anomaly(
-        kind=kind,
+        kind=measure.kind,
         severity="error" if config.is_error else "warning",
         table=Statistics.file_name,
-        column=column,
+        column=measure.column,
         count=1,
-        message=f"not as in the previous run: {change}",
+        message=f"not as in the previous run: {measure.words}",
         remedy=_REMEDY,
     )

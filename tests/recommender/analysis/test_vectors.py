@@ -11,14 +11,14 @@ from recommender.analysis.genre_clusters import genre_clusters
 from recommender.analysis.neighbour_genres import neighbour_genres
 from recommender.analysis.vector_geometry import magnitudes, pair_cosines
 from recommender.data.vector_column import to_column
-from recommender.release import HISTORY_SCHEMA, MOVIES_SCHEMA, USERS_SCHEMA, Counts, Manifest, Release
+from recommender.release import HISTORY_SCHEMA, MOVIES_SCHEMA, USERS_SCHEMA, Release, write_release
 
 N = 60
 GENRES = ("War", "Comedy")
 
 
 @pytest.fixture
-def placed(tmp_path: Path) -> Release:
+def placed(empty_parts: dict[str, Path], tmp_path: Path) -> Release:
     """Sixty movies: even ones are War near (3, 0, 0), odd ones Comedy near (0, 2, 0). One user rates War."""
     generator = np.random.default_rng(0)
     ids = np.arange(N)
@@ -39,24 +39,22 @@ def placed(tmp_path: Path) -> Release:
     history = pa.table(
         [np.zeros(30, int), ids[::2], np.full(30, 4.0, np.float32), np.arange(30)], schema=HISTORY_SCHEMA
     )
-    pq.write_table(history, tmp_path / "history.parquet")
-    manifest = Manifest(
-        format=1,
-        version="20260314T092653Z-00000000",
-        created_at="2026-03-14T09:26:53Z",
-        dataset="placed by hand",
-        config={},
-        seed=0,
-        git_commit=None,
-        libraries={},
-        data={},
-        counts=Counts(users=1, movies=N, ratings=30),
-        dimension=3,
-        metrics={},
-        content_digest="0" * 64,
-        files={},
-    )
-    return Release(tmp_path, manifest, movies, users)
+    tables = {"movies": movies, "users": users, "history": history}
+    for name, table in tables.items():
+        pq.write_table(table, empty_parts[f"{name}.parquet"])
+    manifest = {
+        "dataset": "placed by hand",
+        "config": {},
+        "seed": 0,
+        "git_commit": None,
+        "libraries": {},
+        "data": {},
+        "counts": {"users": 1, "movies": N, "ratings": 30},
+        "dimension": 3,
+        "metrics": {},
+    }
+    releases = tmp_path / "releases"
+    return Release.load(releases / write_release(releases, empty_parts, manifest))
 
 
 def test_genres_that_lie_apart_have_a_silhouette_near_one_and_those_dealt_out_none(placed: Release):

@@ -69,6 +69,7 @@ def test_the_same_model_is_neither_better_nor_worse_than_itself_live(
         transformed, one_stage_model, EvaluatorConfig(), seed=0, live=tmp_path / "evaluation.json"
     )
     assert again.live.comparable
+    assert not again.live.paired
     low, high = again.live.differences["ndcg@10"]
     # Both intervals, as if they were of different users.
     width = np.ptp(evaluation.intervals["retrieval"]["ndcg@10"])
@@ -80,6 +81,20 @@ def test_the_same_model_is_neither_better_nor_worse_than_itself_live(
         encoding="utf-8"
     )
     assert Evaluation.read(tmp_path / "report") == again
+
+
+def test_where_it_is_known_what_each_user_got_the_comparison_is_paired(
+    evaluation, transformed, one_stage_model, tmp_path
+):
+    evaluation.write(tmp_path)
+    evaluate(transformed, one_stage_model, EvaluatorConfig(), seed=0, keep=tmp_path)
+    again = evaluate(
+        transformed, one_stage_model, EvaluatorConfig(), seed=0, live=tmp_path / "evaluation.json"
+    )
+    assert again.live.paired
+    # The same model gives every user the same, however much users differ.
+    assert again.live.differences["ndcg@10"] == (0.0, 0.0)
+    assert bless(again, EvaluatorConfig()).blessed
 
 
 def test_what_was_judged_on_another_test_part_is_not_compared(

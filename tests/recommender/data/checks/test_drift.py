@@ -4,7 +4,7 @@ from recommender.data.checks.drift import DriftConfig, check_drift, total_variat
 from recommender.data.checks.previous_statistics import keep_statistics, previous_statistics
 from recommender.data.schema import infer_schema
 from recommender.data.statistics import compute_statistics
-from recommender.data.validation import ValidationConfig, validate_examples
+from recommender.data.validation import ValidationConfig, validate_examples, write_validated_examples
 
 T = 1_000_000_000
 MOVIES = [(1, ["Comedy"], 1990), (2, ["Drama"], 1991), (3, ["Drama"], 1992)]
@@ -103,3 +103,32 @@ def test_kept_statistics_of_another_version_are_no_statistics(tmp_path, caplog):
 
     assert previous_statistics(tmp_path) is None
     assert "Drift is not checked" in caplog.text
+
+
+def test_the_page_shows_how_far_everything_moved_whether_too_far_or_not(tmp_path, statistics, write_examples):
+    before = statistics([row for row in BEFORE if row[0] < 4])
+    examples = write_examples(tmp_path / "now", BEFORE, MOVIES)
+    anomalies = write_validated_examples(
+        examples,
+        infer_schema(examples),
+        tmp_path / "report",
+        tmp_path / "output",
+        previous=before,
+        statistics=compute_statistics(examples),
+    )
+    moved = {measure.column: measure.is_too_far for measure in anomalies.drift}
+    # 8 ratings of 4 users become 20 of 10; the same movies, means and shares.
+    assert {column for column, is_too_far in moved.items() if is_too_far} == {"n_users", "n_ratings"}
+    assert moved.keys() >= {"n_movies", "avg_rating", "ratings", "genres", "ratings_per_user"}
+    page = (tmp_path / "report" / "anomalies.html").read_text(encoding="utf-8")
+    since = page.partition("Since the previous run")[2]
+    assert "8 before, 20 now: +150%" in since
+    assert since.count("too far") == 2
+    assert since.count("as usual") == len(moved) - 2
+
+
+def test_the_page_of_a_first_run_says_that_there_is_nothing_to_compare_with(tmp_path, write_examples):
+    examples = write_examples(tmp_path / "now", BEFORE, MOVIES)
+    write_validated_examples(examples, infer_schema(examples), tmp_path / "report", tmp_path / "output")
+    page = (tmp_path / "report" / "anomalies.html").read_text(encoding="utf-8")
+    assert "no earlier run of this name" in page
