@@ -10,5 +10,5 @@ What `from recommender import ...` gives. [Python API](../python-api.md) shows h
 
 def python_api_page() -> str:
     """A directive for every public name, as Markdown."""
-    public = (getattr(recommender, name) for name in getattr(recommender, "__all__", ()))
-    return "\n".join([_ABOUT, *(f"::: {named.__module__}.{named.__qualname__}\n" for named in public)])
+    public = getattr(recommender, "__all__", ())
+    return "\n".join([_ABOUT, *(f"::: recommender.{name}\n" for name in public)])
