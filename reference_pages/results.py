@@ -45,7 +45,7 @@ def _measured(result: dict[str, Any]) -> str:
     seeds: Sequence[int] = result["seeds"]
     of = "seed" if len(seeds) == 1 else "seeds"
     parts = [
-        f"## MovieLens {result['dataset'].upper()}, {result['protocol']}",
+        f"## MovieLens {result['dataset'].upper()}, {result['protocol'].replace('p-', 'P-')}",
         f"{result['source']}; {of} {', '.join(map(str, seeds))}; `{result['command']}`, {result['date']}.",
     ]
     for k in _KS:
