@@ -8,7 +8,7 @@ from typing import Any, Final
 from reference_pages.json_schema import table
 
 RESULTS: Final = Path(__file__).parents[1] / "benchmarks" / "results"
-_METRICS: Final = ("recall", "precision", "ndcg", "hit_rate", "map", "mrr", "coverage", "novelty")
+_METRICS: Final = ("recall", "precision", "ndcg", "hit_rate", "map", "mrr", "coverage")
 _KS: Final = (5, 10, 20)
 _NAMES: Final = {
     "retrieval": "two towers",
