@@ -17,8 +17,8 @@ from reference_pages.rest_api import openapi_document, rest_api_page
 from reference_pages.results import results_page
 
 _REPOSITORY: Final = Path(__file__).parents[1]
-_ABOVE: Final = re.compile(r"\]\(\.\./([^)#]+)\)")
-"""A link from a page in `docs/` to a file elsewhere in the repository."""
+_ABOVE: Final = re.compile(r"\[([^\]]*)\]\(\.\./([^)#]+)\)")
+"""A link from a page in `docs/` to what lies elsewhere in the repository: words and path."""
 _LOADED: Final = re.compile(
     r'<(?:script|link|img|iframe|source)\b[^>]*\b(?:src|href)="((?:https?:)?//[^"]*)"'
 )
@@ -32,7 +32,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     linked = {
         name
         for page in files.documentation_pages()
-        for name in _ABOVE.findall(page.content_string)
+        for _, name in _ABOVE.findall(page.content_string)
         if (_REPOSITORY / name).is_file()
     }
     made = {
@@ -52,8 +52,13 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
-    """Let links to files of the repository lead to the site's copies."""
-    return markdown if "/" in page.file.src_uri else _ABOVE.sub(rf"]({_COPIES}/\1)", markdown)
+    """Let links to files of the repository lead to the site's copies, and take those to folders away."""
+
+    def on_site(link: re.Match[str]) -> str:
+        words, name = link.groups()
+        return words if (_REPOSITORY / name).is_dir() else f"[{words}]({_COPIES}/{name})"
+
+    return markdown if "/" in page.file.src_uri else _ABOVE.sub(on_site, markdown)
 
 
 def on_post_page(output: str, page: Page, **_: Any) -> None:
