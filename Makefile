@@ -7,21 +7,23 @@ PYTHON ?= $(shell for candidate in python3.12 python3.11 python3 python; do \
 	then echo $$candidate; break; fi; done)
 BIN := .venv/bin
 VENV_PYTHON := $(BIN)/python
+TESTS = $(VENV_PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 INSTALL = $(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check
 OFFLINE = { echo; \
 	echo "The packages could not be installed (see above). Marquee needs a package registry such as PyPI:"; \
 	echo "check the network, or point pip at a mirror with PIP_INDEX_URL. Then run the same command again."; \
 	exit 1; }
 
-.PHONY: help setup demo test notebooks lint types clean
+.PHONY: help setup demo test notebooks lint types docs audit clean
 
 help:
 	@echo "make demo     set up, run the pipeline on MovieLens 100K, serve on http://127.0.0.1:$(PORT)"
 	@echo "              (SERVE=no stops before serving, PORT=8080 serves elsewhere)"
-	@echo "make test     set up and run the tests"
+	@echo "make test     set up and run the tests (COVERAGE=yes sees that they reach enough of the code)"
 	@echo "make notebooks  set up, run the notebooks on MovieLens 100K, render them to docs/notebooks/*.html"
 	@echo "make setup    only make .venv and install what requirements.txt pins"
-	@echo "make lint     ruff and the import rule;  make types  mypy"
+	@echo "make lint     ruff and the import rule;  make types  mypy;  make audit  known vulnerabilities"
+	@echo "make docs     build the documentation into site/"
 	@echo "make clean    remove .venv (data, runs and releases in var/ stay)"
 
 setup: .venv/.installed
@@ -56,7 +58,7 @@ demo: setup
 	@if [ "$(SERVE)" != no ]; then exec $(VENV_PYTHON) -m pipelines serve --development --port $(PORT); fi
 
 test: .venv/.installed-dev
-	@$(VENV_PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	@$(TESTS) $(if $(COVERAGE),--cov --cov-report=term:skip-covered)
 
 # Run as copies, because the notebooks are kept without output; plotly.js is in the pages, which open offline.
 notebooks: .venv/.installed-dev
@@ -74,6 +76,13 @@ lint: .venv/.installed-dev
 
 types: .venv/.installed-dev
 	@$(VENV_PYTHON) -m mypy
+
+docs: .venv/.installed-dev
+	@NO_MKDOCS_2_WARNING=1 $(VENV_PYTHON) -m mkdocs build --quiet
+	@echo "The documentation is in site/. To read it with its search: $(VENV_PYTHON) -m http.server --directory site"
+
+audit: .venv/.installed-dev
+	@$(VENV_PYTHON) .ci/audit
 
 clean:
 	@rm -rf .venv

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from starlette.middleware.cors import CORSMiddleware
+from starlette.types import Lifespan
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from recommender.data.rating_store import RatingStore
@@ -90,6 +91,25 @@ def create_app(settings: Settings) -> FastAPI:
         last.loaded.close()
         last.ratings.close()
 
+    app = describe_api(lifespan)
+    app.state.service = service
+    app.state.switch = (
+        ReleaseSwitch(app.state, settings.releases, open_index, seconds=settings.release_check_seconds)
+        if settings.release is None
+        else None
+    )
+    _add_middleware(app, settings, service, access)
+    app.add_api_route("/docs", _documentation, include_in_schema=False)
+    app.mount("/", PageFiles(directory=_WEB, html=True))
+    return app
+
+
+def describe_api(lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
+    """The routes and the OpenAPI document; without what `create_app` adds, it describes but cannot answer.
+
+    Args:
+        lifespan: what begins and ends with the app.
+    """
     app = FastAPI(
         title="Marquee",
         summary="Movie recommendations from a two-tower model.",
@@ -99,13 +119,6 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         lifespan=lifespan,
     )
-    app.state.service = service
-    app.state.switch = (
-        ReleaseSwitch(app.state, settings.releases, open_index, seconds=settings.release_check_seconds)
-        if settings.release is None
-        else None
-    )
-    _add_middleware(app, settings, service, access)
     problems.install(app)
     for routes in (
         recommendations,
@@ -119,8 +132,6 @@ def create_app(settings: Settings) -> FastAPI:
         metrics,
     ):
         app.include_router(routes.router)
-    app.add_api_route("/docs", _documentation, include_in_schema=False)
-    app.mount("/", PageFiles(directory=_WEB, html=True))
     return app
 
 
