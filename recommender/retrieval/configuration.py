@@ -20,9 +20,9 @@ class BulkInferrerConfig(Configuration):
 class HnswConfig(Configuration):
     """An approximate index over the vectors, for catalogues too large to search exactly."""
 
-    links: int = Field(default=16, ge=2)
+    links: int = Field(default=24, ge=2)
     """Edges of each movie in the graph (`m`): more find better and take more room."""
-    build_candidates: int = Field(default=128, ge=4)
+    build_candidates: int = Field(default=200, ge=4)
     """Candidates looked at for each movie while building (`ef_construct`)."""
     search_candidates: int = Field(default=128, ge=1)
     """Candidates looked at in each search (`ef`); the Indexer raises it, up to eightfold, until the index

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from recommender.configuration import Configuration
 from recommender.errors import IndexUnavailableError
 from recommender.retrieval.configuration import HnswConfig
+from recommender.retrieval.equal_lengths import of_equal_length, searched_for
 from recommender.retrieval.movie_filter import GENRES, MOVIE_ID, RATING_COUNT, RELEASE_YEAR, MovieFilter
 from recommender.retrieval.movie_index import (
     FoundMovies,
@@ -40,8 +41,8 @@ _FIELDS: Mapping[str, Any] = {
 class _Search(Configuration):
     """How an index is searched, kept beside it."""
 
-    format: Literal[2] = 2
-    """Of the index: which fields there are to search by."""
+    format: Literal[3] = 3
+    """Of the index: what its vectors are, and which fields there are to search by."""
     candidates: int | None
     """As `HnswConfig.search_candidates`; None searches exactly."""
 
@@ -92,11 +93,12 @@ class EdgeMovieIndex:
         if len(movie_ids) and (int(movie_ids.min()) < 0 or len(np.unique(movie_ids)) != len(movie_ids)):
             raise ValueError("Movie ids of an index are 0 or more, each once: this one has others.")
 
+        kept = of_equal_length(vectors)
         folder.mkdir(parents=True, exist_ok=True)
         # The log of writes would be 64 MB for every index, and an index is written once and then only read.
         config = qdrant_edge.EdgeConfig(
-            vectors=qdrant_edge.EdgeVectorParams(size=vectors.shape[1], distance=qdrant_edge.Distance.Dot),
-            hnsw_config=_engine_config(hnsw, vectors.shape[1]),
+            vectors=qdrant_edge.EdgeVectorParams(size=kept.shape[1], distance=qdrant_edge.Distance.Dot),
+            hnsw_config=_engine_config(hnsw, kept.shape[1]),
             optimizers=qdrant_edge.EdgeOptimizersConfig(indexing_threshold=1, default_segment_number=1)
             if hnsw
             else None,
@@ -110,7 +112,7 @@ class EdgeMovieIndex:
             # One at a time, because the engine shuffles the points of a batch; a batch gains little.
             for row, movie_id in enumerate(movie_ids.tolist()):
                 payload = {**(payloads[row] if payloads is not None else {}), MOVIE_ID: movie_id}
-                point = qdrant_edge.Point(movie_id, vectors[row].tolist(), payload)
+                point = qdrant_edge.Point(movie_id, kept[row].tolist(), payload)
                 shard.update(qdrant_edge.UpdateOperation.upsert_points([point]))
             if hnsw is not None:
                 shard.optimize()
@@ -232,7 +234,7 @@ class EdgeMovieIndex:
     def _request(self, vector: NDArray[np.float32], asked: int, condition: Any, params: Any) -> Any:
         return qdrant_edge.QueryRequest(
             limit=asked,
-            query=qdrant_edge.Query.Nearest(vector.tolist()),
+            query=qdrant_edge.Query.Nearest(searched_for(vector)),
             filter=condition,
             params=params,
         )

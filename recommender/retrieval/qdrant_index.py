@@ -12,6 +12,7 @@ from qdrant_client import QdrantClient, models
 
 from recommender.configuration import Configuration
 from recommender.errors import IndexUnavailableError
+from recommender.retrieval.equal_lengths import searched_for
 from recommender.retrieval.movie_filter import GENRES, MOVIE_ID, RATING_COUNT, RELEASE_YEAR, MovieFilter
 from recommender.retrieval.movie_index import (
     FoundMovies,
@@ -191,7 +192,7 @@ class QdrantMovieIndex:
         params: models.SearchParams,
     ) -> models.QueryRequest:
         return models.QueryRequest(
-            query=vector.tolist(),
+            query=searched_for(vector),
             limit=asked,
             filter=condition,
             params=params,

@@ -13,6 +13,7 @@ from qdrant_client import QdrantClient, models
 from recommender.errors import ConfigurationError, IndexQualityError, IndexUnavailableError
 from recommender.release import Release
 from recommender.retrieval.configuration import HnswConfig, IndexerConfig
+from recommender.retrieval.equal_lengths import of_equal_length
 from recommender.retrieval.index_recall import enough_candidates, index_recall, spread_over
 from recommender.retrieval.movie_filter import GENRES, MOVIE_ID, RATING_COUNT, RELEASE_YEAR, payloads_of
 from recommender.retrieval.qdrant_index import (
@@ -127,8 +128,9 @@ def sync_index(
     if state is None or not state.whole or state.release != version:
         hnsw = config.hnsw_for(len(movie_ids))
         state = CollectionState(release=version, search_candidates=hnsw.search_candidates if hnsw else None)
-        _create(client, collection, vectors.shape[1], hnsw, state, shards, replicas)
-        _upload(client, collection, movie_ids, vectors, payloads)
+        kept = of_equal_length(vectors)
+        _create(client, collection, kept.shape[1], hnsw, state, shards, replicas)
+        _upload(client, collection, movie_ids, kept, payloads)
         _wait_until_green(client, collection, wait_s)
     there = QdrantMovieIndex(client, collection, None).count()
     if there != len(movie_ids):
