@@ -12,6 +12,7 @@ from rich.table import Table
 
 from pipelines.data_commands import data_app
 from pipelines.index_commands import index_app
+from pipelines.options import DEFAULT_CONFIG, DEFAULT_ROOT, Config, Overrides, Root
 from pipelines.releases_commands import releases_app
 from pipelines.run_command import run
 from pipelines.runs_commands import runs_app
@@ -37,17 +38,9 @@ app.add_typer(index_app, name="index")
 app.command()(tune)
 console = Console()
 
-Root = Annotated[Path, typer.Option(help="Where data, runs and releases live.", file_okay=False)]
-Config = Annotated[Path, typer.Option(help="YAML file, or the name of one that comes with Marquee.")]
-Overrides = Annotated[
-    list[str] | None, typer.Option("--set", help="Override a field, such as trainer.epochs=3. Repeatable.")
-]
 ReleaseFolder = Annotated[
     Path | None, typer.Option(help="A particular release's folder; the live one under --root if not given.")
 ]
-
-DEFAULT_ROOT = Path("var")
-DEFAULT_CONFIG = Path("ml-100k.yaml")
 
 
 @app.command()

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
+from pipelines.options import DEFAULT_ROOT, Root
 from recommender.counted import counted
 from recommender.data.fetching import download, part, patience, progress_log
 from recommender.data.fetching.movielens import DATASETS, GROUPLENS, Dataset, fetch_dataset
@@ -29,9 +30,7 @@ def fetch(
             "Repeatable, tried in order."
         ),
     ] = None,
-    root: Annotated[Path, typer.Option(help="Where data, runs and releases live.", file_okay=False)] = Path(
-        "var"
-    ),
+    root: Root = DEFAULT_ROOT,
     unpack_to: Annotated[
         Path | None, typer.Option(help="Also unpack it, into this new folder.", file_okay=False)
     ] = None,
@@ -71,9 +70,7 @@ def export_collected(
             "postgresql+psycopg://USER@HOST/DATABASE; ratings.db under --root if not given.",
         ),
     ] = None,
-    root: Annotated[Path, typer.Option(help="Where data, runs and releases live.", file_okay=False)] = Path(
-        "var"
-    ),
+    root: Root = DEFAULT_ROOT,
 ) -> None:
     """Write the ratings that a service has collected to a file, for example_gen.collected."""
     from recommender.data.collected_ratings import export_ratings

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.logging import RichHandler
 
+from pipelines.options import DEFAULT_ROOT, Root
 from recommender.errors import ReleaseError
 from recommender.release import Release, list_releases
 
@@ -35,9 +36,7 @@ def sync(
     replicas: Annotated[
         int, typer.Option(help="Copies of each part, on as many nodes of a Qdrant cluster.", min=1)
     ] = 1,
-    root: Annotated[Path, typer.Option(help="Where data, runs and releases live.", file_okay=False)] = Path(
-        "var"
-    ),
+    root: Root = DEFAULT_ROOT,
 ) -> None:
     """Put a release's movies on a Qdrant server, check them there, then switch the server to them."""
     from recommender.retrieval.qdrant_index import ALIAS, collection_of, connect

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from pipelines.options import DEFAULT_ROOT, Root
 from pipelines.tracking_server import tracking_database, tracking_server
 from recommender.counted import counted
 from recommender.errors import MarqueeError, ReleaseError
@@ -24,12 +25,10 @@ releases_app = typer.Typer(
 )
 console = Console()
 
-Root = Annotated[Path, typer.Option(help="Where data, runs and releases live.", file_okay=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Named = Annotated[str, typer.Argument(help="A version, how one begins or ends, or `live`.")]
 
 FOLLOWS = "A service that is running follows within seconds."
-DEFAULT_ROOT = Path("var")
 
 
 @releases_app.command("list")

@@ -1,6 +1,5 @@
 """The `marquee run` command."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -8,22 +7,16 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from pipelines.options import DEFAULT_CONFIG, DEFAULT_ROOT, Config, Overrides, Root
 from recommender.errors import MarqueeError
 
 console = Console()
 
 
 def run(
-    config: Annotated[
-        Path, typer.Option(help="YAML file, or the name of one that comes with Marquee.")
-    ] = Path("ml-100k.yaml"),
-    root: Annotated[Path, typer.Option(help="Where data, runs and releases live.", file_okay=False)] = Path(
-        "var"
-    ),
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Override a field, such as trainer.epochs=3. Repeatable."),
-    ] = None,
+    config: Config = DEFAULT_CONFIG,
+    root: Root = DEFAULT_ROOT,
+    overrides: Overrides = None,
     until: Annotated[
         str | None, typer.Option(help="The last step to run, such as Transform: the data steps alone.")
     ] = None,

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.tree import Tree
 
+from pipelines.options import DEFAULT_ROOT, Root
 from pipelines.releases_commands import find_release, told_verdict
 from pipelines.run_record import RunRecord, find_run, read_runs, release_runs
 from recommender.release import read_manifest
@@ -18,10 +19,8 @@ from recommender.release import read_manifest
 runs_app = typer.Typer(help="What ran, and where a release comes from.", no_args_is_help=True)
 console = Console()
 
-Root = Annotated[Path, typer.Option(help="Where data, runs and releases live.", file_okay=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
-DEFAULT_ROOT = Path("var")
 _WIDE = 200
 _UNCUT = 10_000
 

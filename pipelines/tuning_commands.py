@@ -1,7 +1,6 @@
 """The `marquee tune` command."""
 
 import shlex
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from pipelines.options import DEFAULT_CONFIG, DEFAULT_ROOT, Config, Overrides, Root
 from recommender.training.tuning.trials import Trials, shown, shown_score, shown_seconds
 
 console = Console()
@@ -19,16 +19,9 @@ _SHOWN = 10
 
 
 def tune(
-    config: Annotated[
-        Path, typer.Option(help="YAML file, or the name of one that comes with Marquee.")
-    ] = Path("ml-100k.yaml"),
-    root: Annotated[Path, typer.Option(help="Where data, runs and releases live.", file_okay=False)] = Path(
-        "var"
-    ),
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Override a field, such as tuner.epochs=9. Repeatable."),
-    ] = None,
+    config: Config = DEFAULT_CONFIG,
+    root: Root = DEFAULT_ROOT,
+    overrides: Overrides = None,
     workers: Annotated[
         int | None,
         typer.Option(help="Configurations tried at the same time; tuner.workers if not given.", min=1),
