@@ -1,15 +1,13 @@
 """Recommended movies as the service describes them."""
 
-from collections.abc import Sequence
-
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from recommender.explanations.evidence import find_evidence
-from recommender.explanations.wording import because_popular, because_you_liked
+from recommender.explanations.evidence import Explainer
+from recommender.explanations.reasons import reasons_of
 from recommender.release import History, Release
 from recommender.retrieval.recommend import Recommended, Strategy
 from serving.records.request_record import Part
+from serving.routes.movie_evidence import MovieEvidence
 from serving.routes.movie_summary import MovieSummary, summary_of
 
 
@@ -26,6 +24,9 @@ class RecommendedMovie(MovieSummary):
     """What the user would give it, in stars; null where that cannot be told."""
     reason: str | None = Field(default=None, examples=["Because you liked Blade Runner (1982)"])
     """Why it is recommended, if `explain` is true."""
+    evidence: MovieEvidence | None = None
+    """What its score is made of, if `explain` is true; null where nothing is known of the user, and for
+    releases made without what this takes."""
 
 
 class RecommendedMovies(BaseModel):
@@ -47,7 +48,7 @@ class RecommendedMovies(BaseModel):
 
 
 def described(
-    release: Release, recommended: Recommended, history: History, *, explain: bool
+    release: Release, recommended: Recommended, history: History, explainer: Explainer | None
 ) -> list[RecommendedMovie]:
     """Recommended movies with everything that is shown of them.
 
@@ -55,7 +56,7 @@ def described(
         release: the movies are of this one.
         recommended: best first.
         history: what whoever gets them has rated.
-        explain: whether to say why.
+        explainer: says why; None where nobody asks.
     """
     items = []
     for rank, (movie_id, score, rating) in enumerate(recommended.movies, start=1):
@@ -67,15 +68,8 @@ def described(
                 predicted_rating=None if rating is None else round(rating, 2),
             )
         )
-    if explain:
-        for item, reason in zip(items, _reasons(release, recommended, history), strict=True):
-            item.reason = reason
+    if explainer is not None:
+        for item, reason in zip(items, reasons_of(explainer, recommended, history), strict=True):
+            item.reason = reason.text
+            item.evidence = None if reason.evidence is None else MovieEvidence.of(reason.evidence)
     return items
-
-
-def _reasons(release: Release, recommended: Recommended, history: History) -> Sequence[str]:
-    movie_ids = [movie.movie_id for movie in recommended.movies]
-    if recommended.strategy == "popular":
-        return [because_popular(release.movie(movie_id)) for movie_id in movie_ids]
-    evidence = find_evidence(release, history, np.asarray(movie_ids, dtype=np.int64))
-    return [because_you_liked([release.movie(movie_id) for movie_id in liked]) for liked in evidence]
