@@ -8,11 +8,13 @@ names are taken from the history, and the movie's rank is looked at again, both 
 taken away does not come back, or it would push others down by itself.
 """
 
+import asyncio
 import json
 import logging
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -24,8 +26,11 @@ import typer
 from benchmarks.circumstances import circumstances
 from pipelines.config import PipelineConfig, read_config
 from recommender.data.sources import ExampleGenConfig, ingest
+from recommender.explanations.context import context_of
 from recommender.explanations.evidence import NAMED, Explainer
-from recommender.explanations.wording import because
+from recommender.explanations.guard import WordingError
+from recommender.explanations.language_model import LanguageModel, LanguageModelSettings
+from recommender.explanations.wording import because, name_of
 from recommender.features.transform import transform
 from recommender.features.transformed_examples import TransformedExamples
 from recommender.release import OPTIONAL_PARTS, PARTS, History, Release, write_release
@@ -44,6 +49,9 @@ def main(
         Path | None, typer.Option(help="Folder or .zip of the data set; else it is fetched.")
     ] = None,
     release: Annotated[Path | None, typer.Option(help="A release to look at instead of a new one.")] = None,
+    words: Annotated[
+        int, typer.Option(help="Explanations to ask the language model of the LLM_* variables for.", min=0)
+    ] = 0,
     root: Annotated[Path, typer.Option(help="Downloads are kept here.")] = Path("var"),
     seed: Annotated[int, typer.Option(help="Of the model, and of what is taken away at random.")] = 0,
 ) -> None:
@@ -53,6 +61,9 @@ def main(
     with tempfile.TemporaryDirectory() as scratch:
         opened = Release.load(release or _make_release(data, root, seed, Path(scratch)))
         result = measured(opened, users, seed)
+        if words:
+            result["language_model"] = asyncio.run(_worded(opened, words))
+            arguments += f" --words {words}"
         circumstances_of = circumstances("explanations", arguments)
     json.dump(
         {"dataset": opened.manifest.dataset, "release": opened.version, **result, **circumstances_of},
@@ -75,15 +86,15 @@ def measured(release: Release, users: int, seed: int) -> dict[str, Any]:
     for user_id in release.raters[places].tolist():
         history = release.history_of(user_id)
         found = recommender.recommend_for(history, RECOMMENDED)
-        started = time.perf_counter()
+        started = time.thread_time()
         evidence = explainer.explain(found)
-        evidence_s += time.perf_counter() - started
+        evidence_s += time.thread_time() - started
         if evidence is None:
             raise SystemExit(f"{release.folder} was made without what explanations take: make another one.")
-        started = time.perf_counter()
+        started = time.thread_time()
         for each in evidence:
             because(each, release.version)
-        wording_s += time.perf_counter() - started
+        wording_s += time.thread_time() - started
         lengths.append(len(history.movie_ids))
         for rank, each in enumerate(evidence, start=1):
             told = sum(ground.contribution for ground in each.grounds) + sum(each.parts.values())
@@ -110,11 +121,53 @@ def measured(release: Release, users: int, seed: int) -> dict[str, Any]:
         "wording_ms": 1000 * (evidence_s + wording_s) / count,
         "evidence_ms": 1000 * evidence_s / count,
         "sentence_ms": 1000 * wording_s / count,
+        "timed_by": "processor time of the one thread that computes",
         "ready_s": ready_s,
         "largest_error": max(errors),
         "explanations": count,
         "users": len(lengths),
         "ratings_of_a_user": {"median": float(np.median(lengths)), "most": max(lengths)},
+    }
+
+
+async def _worded(release: Release, words: int) -> dict[str, Any]:
+    """What a language model makes of the first recommendation of some users, and how long it takes."""
+    settings = LanguageModelSettings.from_environment()
+    if settings is None:
+        raise SystemExit("Set LLM_BASE_URL and LLM_MODEL to the language model that --words asks.")
+    recommender = Recommender(release, ExactMovieIndex(release.movie_ids, release.movie_vectors))
+    explainer, model = Explainer(recommender), LanguageModel(settings)
+    seconds, outcomes, examples = [], Counter[str](), []
+    places = np.unique(np.linspace(0, len(release.raters) - 1, words).astype(int))
+    for user_id in release.raters[places].tolist():
+        history = release.history_of(user_id)
+        (evidence,) = explainer.explain(recommender.recommend_for(history, 1)) or ()
+        started = time.perf_counter()
+        said, outcome = "", "used"
+        try:
+            async for sentence in model.sentences(context_of(explainer, evidence, history)):
+                said += sentence
+        except WordingError as error:
+            said, outcome = error.said, error.reason
+        seconds.append(time.perf_counter() - started)
+        outcomes[outcome] += 1
+        examples.append(
+            {
+                "user_id": user_id,
+                "movie": name_of(evidence.movie),
+                "outcome": outcome,
+                "said": said,
+                "default": because(evidence, release.version),
+            }
+        )
+        logger.info("user %d: %s in %.1f s: %s", user_id, outcome, seconds[-1], said)
+    await model.close()
+    return {
+        "model": settings.model,
+        "asked": len(seconds),
+        "outcomes": dict(outcomes),
+        "seconds": {"median": float(np.median(seconds)), "p90": float(np.quantile(seconds, 0.9))},
+        "examples": examples[:10],
     }
 
 

@@ -29,16 +29,22 @@ _STARTERS: Final = frozenset(
 """What a sentence may begin with besides a title: no one-word title hides among them."""
 
 
+Refused = Literal["invented", "nonsense", "timeout", "rate_limited", "unreachable"]
+"""Why a language model's answer is not used."""
+
+
 class WordingError(Exception):
     """A language model's answer that is not used.
 
     Attributes:
         reason: Why.
+        said: As much of it as came.
     """
 
-    def __init__(self, reason: Literal["invented", "nonsense", "timeout", "rate_limited", "unreachable"]):
+    def __init__(self, reason: Refused, said: str = "") -> None:
         super().__init__(reason)
         self.reason: Final = reason
+        self.said: Final = said
 
 
 class Guard:

@@ -117,10 +117,12 @@ class LanguageModel:
                         guard.check(text[:end])
                         yield text[told:end] if told else text[:end].lstrip()
                         told = end
+            text = text.rstrip()
+            guard.check_whole(text)
         except TimeoutError:
-            raise WordingError("timeout") from None
-        text = text.rstrip()
-        guard.check_whole(text)
+            raise WordingError("timeout", text) from None
+        except WordingError as error:
+            raise WordingError(error.reason, text) from error
         if text[told:].strip():
             yield text[told:] if told else text.lstrip()
 
