@@ -257,7 +257,7 @@ class Explainer:
         for column, position in enumerate(movies.tolist()):
             movie = movie_at(position)
             chosen = [row for row in strongest[:, column].tolist() if total[row, column] > 0]
-            likings = self._likings.of(position, rated.positions[chosen])
+            likings = self._likings.of(position, rated.positions[chosen].tolist())
             grounds = []
             for row, people in zip(chosen, likings, strict=True):
                 other = movie_at(int(rated.positions[row]))

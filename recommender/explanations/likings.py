@@ -32,15 +32,13 @@ class Likings:
 
     Attributes:
         n_people: People whose ratings are looked at.
-        offsets: int64 [movies + 1]; movie `i` was rated by the people from `offsets[i]` on.
-        people: int32 [ratings], ascending within a movie.
-        liked: bool [ratings], whether they liked it: at their own average or above, and well at that.
+        rated: Who rated each movie.
+        liked: Who liked it: at their own average or above, and well at that.
     """
 
     n_people: int
-    offsets: NDArray[np.int64]
-    people: NDArray[np.int32]
-    liked: NDArray[np.bool_]
+    rated: "_PeopleByMovie"
+    liked: "_PeopleByMovie"
 
     @classmethod
     def of_release(cls, release: Release, liked_from: float, most_ratings: int = MOST_RATINGS) -> Self:
@@ -60,9 +58,12 @@ class Likings:
         means = (sums / np.maximum(counts, 1)).astype(np.float32)
         liked = history.ratings >= np.maximum(means, liked_from)[person] - 1e-4
         movies = release.movie_positions(history.movie_ids)
-        order = np.argsort(movies, kind="stable")
-        offsets = np.concatenate([[0], np.cumsum(np.bincount(movies, minlength=len(release.movie_ids)))])
-        return cls(n_people, offsets, person[order], liked[order])
+        n_movies = len(release.movie_ids)
+        return cls(
+            n_people,
+            _PeopleByMovie.of(movies, person, n_movies),
+            _PeopleByMovie.of(movies[liked], person[liked], n_movies),
+        )
 
     def of(self, movie: int, others: Iterable[int]) -> list[Liking | None]:
         """What those who liked some movies thought of another one.
@@ -75,12 +76,28 @@ class Likings:
             One for each of `others`; None where fewer than `FEWEST` rated both.
         """
         thought = np.zeros(self.n_people, np.int8)
-        rated = slice(self.offsets[movie], self.offsets[movie + 1])
-        thought[self.people[rated]] = 1 + self.liked[rated]
+        thought[self.rated.at(movie)] = 1
+        thought[self.liked.at(movie)] = 2
         found: list[Liking | None] = []
         for other in others:
-            rows = slice(self.offsets[other], self.offsets[other + 1])
-            of_them = thought[self.people[rows][self.liked[rows]]]
-            liking = Liking(int(np.count_nonzero(of_them)), int(np.count_nonzero(of_them == 2)))
+            of_them = np.bincount(thought[self.liked.at(other)], minlength=3).tolist()
+            liking = Liking(of_them[1] + of_them[2], of_them[2])
             found.append(liking if liking.rated >= FEWEST else None)
         return found
+
+
+@dataclass(frozen=True)
+class _PeopleByMovie:
+    """Lists of people: movie `i` has those from `offsets[i]` to before `offsets[i + 1]`."""
+
+    offsets: list[int]
+    people: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, movies: NDArray[np.int64], person: NDArray[np.int32], n_movies: int) -> Self:
+        counts = np.bincount(movies, minlength=n_movies)
+        offsets = np.concatenate([[0], np.cumsum(counts)]).tolist()
+        return cls(offsets, person[np.argsort(movies, kind="stable")])
+
+    def at(self, movie: int) -> NDArray[np.int32]:
+        return self.people[self.offsets[movie] : self.offsets[movie + 1]]

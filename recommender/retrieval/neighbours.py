@@ -144,9 +144,10 @@ class Neighbours:
         place[candidates] = np.arange(len(candidates))
         row = self._row[rated]
         given = np.flatnonzero(row >= 0)
-        near = place.take(self.neighbours.take(row[given], axis=0))
-        which, number = np.nonzero(near >= 0)
-        weights[given[which], near[which, number]] = self.weight[row[given][which], number]
+        near = place.take(self.neighbours.take(row[given], axis=0)).ravel()
+        found = np.flatnonzero(near >= 0)
+        which, number = np.divmod(found, self.neighbours.shape[1])
+        weights[given[which], near[found]] = self.weight[row[given][which], number]
         return weights
 
     def save(self, folder: Path) -> None:

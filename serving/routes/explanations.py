@@ -10,6 +10,7 @@ from fastapi import APIRouter, Body, HTTPException, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from recommender.current_history import CurrentHistory
 from recommender.data.rating_store import LARGEST_ID
 from recommender.explanations.context import Context, context_of
 from recommender.explanations.reasons import Reason, only, reasons_of
@@ -106,16 +107,16 @@ async def explain(
     then one `explanation` event with the whole answer, which counts; where it differs, so do the words.
     """
     key, known = None, None
-    history, version = await _history(service, asked)
+    current = await _history(service, asked)
     model = service.wording
-    if version is not None:
+    if not RequestRecord.current().degraded:
         name = None if model is None else model.name
         question = Question("explanation", f"{json.dumps(name)}{asked.model_dump_json()}")
-        key = question.key(service.release.version, version)
+        key = question.key(service.release.version, current.version)
         body = await service.answers.remembered(key)
         if body is not None:
             return _answer(request, body)
-    known = await service.computing(_known, service, asked, history)
+    known = await service.computing(_known, service, asked, current)
     if model is None or known.context is None:
         body = known.explanation(asked, service.release.version, None).model_dump_json().encode()
         if key is not None:
@@ -132,23 +133,23 @@ async def explain(
     return Response(_data_of(last), media_type="application/json")
 
 
-async def _history(service: Service, asked: ExplanationRequest) -> tuple[History, int | None]:
-    """What somebody has rated, and its version; None for the version where it is not known."""
+async def _history(service: Service, asked: ExplanationRequest) -> CurrentHistory:
+    """What somebody has rated."""
     if asked.user_id is not None:
-        current = await service.computing(history_by_now, service, asked.user_id)
-        return current.history, None if RequestRecord.current().degraded else current.version
+        return await service.computing.at_once(history_by_now, service, asked.user_id)
     ratings = asked.ratings or []
     for number, given in enumerate(ratings):
         require_on_scale(service.release, given.rating, "ratings", number, "rating")
-    return History(
+    history = History(
         np.array([given.movie_id for given in ratings], np.int64),
         np.array([given.rating for given in ratings], np.float32),
         np.zeros(len(ratings), np.int64),
-    ), 0
+    )
+    return CurrentHistory(history, version=0)
 
 
-def _known(service: Service, asked: ExplanationRequest, history: History) -> _Known:
-    release, recommender = service.release, service.recommender
+def _known(service: Service, asked: ExplanationRequest, current: CurrentHistory) -> _Known:
+    release, recommender, history = service.release, service.recommender, current.history
     if release.movie_position(asked.movie_id) is None:
         raise HTTPException(404, f"Movie {asked.movie_id} is not in release {release.version}.")
     if asked.movie_id in history.movie_ids:
@@ -159,7 +160,12 @@ def _known(service: Service, asked: ExplanationRequest, history: History) -> _Kn
     for limit in dict.fromkeys(
         [everything if second is None else min(second.candidates, everything), everything]
     ):
-        found = only(recommender.recommend_for(history, limit, asked.user_id), asked.movie_id)
+        # As in recommendations, so that the numbers are the same.
+        if asked.user_id is None or current.version:
+            recommended = recommender.recommend_for(history, limit, asked.user_id)
+        else:
+            recommended = recommender.recommend(asked.user_id, limit)
+        found = only(recommended, asked.movie_id)
         if found is not None:
             break
     else:

@@ -150,7 +150,7 @@ def test_people_are_counted_as_by_hand(two_stages: Recommender) -> None:
     popular = release.popular_positions[:6]
     for movie in popular[:3].tolist():
         about = int(release.movie_ids[movie])
-        for other, found in zip(popular, likings.of(movie, popular), strict=True):
+        for other, found in zip(popular, likings.of(movie, popular.tolist()), strict=True):
             liked_other = [user for user in liked if int(release.movie_ids[other]) in liked[user]]
             both_rated = sum(about in seen[user] for user in liked_other)
             if both_rated < FEWEST:
