@@ -88,8 +88,4 @@ def shown(name: str) -> str:
 
 
 def _rated(movie: Movie, rating: float) -> dict[str, Any]:
-    return {
-        "title": shown(name_of(movie)),
-        "genres": [shown(genre) for genre in movie.genres],
-        "your_rating": rating,
-    }
+    return {"title": shown(name_of(movie)), "genres": [shown(g) for g in movie.genres], "your_rating": rating}
