@@ -44,7 +44,7 @@ RECOMMENDED: Final = 10
 
 
 def main(
-    users: Annotated[int, typer.Option(help="Users who get explanations, evenly chosen.", min=1)] = 200,
+    users: Annotated[int, typer.Option(help="Users who get explanations, evenly chosen.", min=1)] = 100,
     data: Annotated[
         Path | None, typer.Option(help="Folder or .zip of the data set; else it is fetched.")
     ] = None,

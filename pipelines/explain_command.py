@@ -46,9 +46,7 @@ def explain(
         raise MarqueeError(f"--movie {movie}: release {opened.version} has no such movie.")
     history = opened.history_of(user)
     if movie in history.movie_ids:
-        raise MarqueeError(
-            f"--movie {movie}: user {user} has rated it, and gets only others.."
-        )
+        raise MarqueeError(f"--movie {movie}: user {user} has rated it, and gets only others..")
     recommender = Recommender(opened, ExactMovieIndex(opened.movie_ids, opened.movie_vectors))
     rank, found = _found(recommender, user, movie)
     reason = reasons_of(Explainer(recommender), found, history)[0]
