@@ -65,6 +65,7 @@ def test_a_title_with_a_full_stop_is_not_torn_apart(endpoint: OpenAiEndpoint) ->
         ("You liked Blade Runner. It is much like Inception.", "invented"),
         ('Since you gave "the thing" 5 stars, see Alien.', "invented"),
         ("You will like Alien, made in 1999.", "invented"),
+        ("You gave Nine Lanterns 5 stars, so Alien may be for you.", "invented"),
         ("", "nonsense"),
         ("   \n ", "nonsense"),
         ("You will like it.", "nonsense"),
