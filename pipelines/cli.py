@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipelines.data_commands import data_app
+from pipelines.explain_command import explain
 from pipelines.index_commands import index_app
 from pipelines.options import DEFAULT_CONFIG, DEFAULT_ROOT, Config, Overrides, Root
 from pipelines.releases_commands import releases_app
@@ -36,6 +37,7 @@ app.add_typer(releases_app, name="releases")
 app.add_typer(data_app, name="data")
 app.add_typer(index_app, name="index")
 app.command()(tune)
+app.command()(explain)
 console = Console()
 
 ReleaseFolder = Annotated[

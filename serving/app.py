@@ -33,6 +33,7 @@ from serving.caching.redis_cache import RedisCache
 from serving.caching.repeats import RepeatedRequests, Repeats
 from serving.computing import Computing
 from serving.dependencies import Service
+from serving.model_wording import ModelWording
 from serving.page_files import PageFiles
 from serving.records import logs
 from serving.records.metrics import Metrics
@@ -42,6 +43,7 @@ from serving.releases.loaded_release import LoadedRelease, OpenIndex
 from serving.releases.release_switch import ReleaseSwitch
 from serving.routes import (
     batch_recommendations,
+    explanations,
     health,
     metrics,
     movies,
@@ -90,6 +92,8 @@ def create_app(settings: Settings) -> FastAPI:
         await last.answers.close()
         last.loaded.close()
         last.ratings.close()
+        if last.wording is not None:
+            await last.wording.close()
 
     app = describe_api(lifespan)
     app.state.service = service
@@ -124,6 +128,7 @@ def describe_api(lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
         recommendations,
         visitor_recommendations,
         batch_recommendations,
+        explanations,
         movies,
         users,
         ratings,
@@ -172,16 +177,11 @@ def _add_middleware(app: FastAPI, settings: Settings, service: Service, access: 
     """From the innermost, next to the routes, to the outermost."""
     app.add_middleware(RepeatedRequests, repeats=service.repeats)
     app.add_middleware(RequestLimits, body=settings.body_bytes, seconds=settings.request_seconds)
-    limits: RateLimits = MemoryRateLimits()
-    counts = service.metrics  # not the service itself, which would keep its release for good
-    if service.redis is not None:
-        limits = SteadyRateLimits(
-            RedisRateLimits(service.redis), limits, lambda: counts.count_degradation("rate_limits")
-        )
     app.add_middleware(
         Callers,
         access=access,
-        limits=limits,
+        # Not of the service itself, which would keep its release for good.
+        limits=_limits(service.redis, service.metrics),
         per_key=settings.requests_per_minute_key,
         per_address=settings.requests_per_minute_address,
     )
@@ -197,6 +197,14 @@ def _add_middleware(app: FastAPI, settings: Settings, service: Service, access: 
     app.add_middleware(ResponseHeaders)
     if settings.trusted_proxies:
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies))
+
+
+def _limits(redis: RedisLink | None, metrics: Metrics) -> RateLimits:
+    """Counts requests in Redis where there is one, else in this process."""
+    own = MemoryRateLimits()
+    if redis is None:
+        return own
+    return SteadyRateLimits(RedisRateLimits(redis), own, lambda: metrics.count_degradation("rate_limits"))
 
 
 def _opener(settings: Settings) -> OpenIndex:
@@ -262,6 +270,7 @@ def _load(settings: Settings, open_index: OpenIndex) -> Service:
         repeats=Repeats(),
         metrics=counts_of,
         redis=redis,
+        wording=ModelWording.where_there_is_one(_limits(redis, counts_of)),
     )
 
 

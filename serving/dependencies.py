@@ -7,12 +7,14 @@ from fastapi import Depends, Query, Request
 from fastapi import Path as PathParameter
 
 from recommender.data.rating_store import LARGEST_ID, RatingStore
+from recommender.explanations.evidence import Explainer
 from recommender.release import Release
 from recommender.retrieval.movie_index import MovieIndex
 from recommender.retrieval.recommend import Recommender
 from serving.caching.answers import Answers
 from serving.caching.repeats import Repeats
 from serving.computing import Computing
+from serving.model_wording import ModelWording
 from serving.records.metrics import Metrics
 from serving.redis_link import RedisLink
 from serving.releases.loaded_release import LoadedRelease
@@ -29,6 +31,7 @@ class Service:
     repeats: Repeats
     metrics: Metrics
     redis: RedisLink | None
+    wording: ModelWording | None = None
 
     @property
     def release(self) -> Release:
@@ -44,6 +47,11 @@ class Service:
     def recommender(self) -> Recommender:
         """What recommends from it."""
         return self.loaded.recommender
+
+    @property
+    def explainer(self) -> Explainer:
+        """What says why it recommends."""
+        return self.loaded.explainer
 
 
 # A coroutine, because FastAPI calls a plain function in a thread, which takes longer than it does.

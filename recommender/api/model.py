@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from recommender.errors import DataError, ReleaseError
 from recommender.evaluation.result import TABLE_METRICS, Evaluation
-from recommender.explanations.evidence import find_evidence
-from recommender.explanations.reasons import reasons
+from recommender.explanations.evidence import Evidence, Explainer, find_evidence
+from recommender.explanations.reasons import ranked, reasons_of
 from recommender.explanations.wording import because_popular, because_you_liked
 from recommender.release import History, Movie, Release, copy_release
 from recommender.retrieval.batch import recommend_all
@@ -31,13 +31,15 @@ class Explanation:
     Attributes:
         movie: Which one.
         reason: A sentence.
-        liked: The movies that speak for it: what the user liked that is most similar, most similar first.
+        rated: The movies that the user has rated and that speak for it most, most first.
+        evidence: In numbers, what its score is made of; None for a movie that the user has rated.
             Empty where nothing is.
     """
 
     movie: Movie
     reason: str
-    liked: tuple[Movie, ...]
+    rated: tuple[Movie, ...]
+    evidence: Evidence | None = None
 
 
 class Model:
@@ -225,9 +227,16 @@ class Model:
         movie, history = self._known(movie_id), self.release.history_of(user_id)
         if not len(history.movie_ids):
             return Explanation(movie, because_popular(movie), ())
-        (evidence,) = find_evidence(self.release, history, np.array([movie_id], np.int64))
-        liked = tuple(self.release.movie(other) for other in evidence)
-        return Explanation(movie, because_you_liked(liked), liked)
+        found = ranked(self._recommender, user_id, movie_id)
+        if found is not None:
+            (reason,) = reasons_of(self._explainer, found[1], history)
+            if reason.evidence is not None:
+                named = tuple(ground.movie for ground in reason.evidence.grounds)
+                return Explanation(movie, reason.text, named, reason.evidence)
+        # A movie that the user has rated, or a release that cannot tell what each rating adds.
+        (similar,) = find_evidence(self.release, history, np.array([movie_id], np.int64))
+        named = tuple(self.release.movie(other) for other in similar)
+        return Explanation(movie, because_you_liked(named), named)
 
     def save(self, releases: str | Path) -> Path:
         """Write the model as a release, which `marquee serve --release` and `Model.open` open.
@@ -241,6 +250,10 @@ class Model:
             The folder of the release.
         """
         return copy_release(self.release.folder, Path(releases))
+
+    @cached_property
+    def _explainer(self) -> Explainer:
+        return Explainer(self._recommender)
 
     @cached_property
     def _titles(self) -> TitleSearch:
@@ -257,7 +270,7 @@ class Model:
             [movie.movie_id for movie in found.movies],
             score=np.array([movie.score for movie in found.movies], np.float32),
             predicted_rating=np.array(ratings, np.float32),
-            reason=pd.array(reasons(self.release, found, history), "str"),
+            reason=pd.array([reason.text for reason in reasons_of(self._explainer, found, history)], "str"),
         )
 
     def _answer(self, movie_ids: Sequence[int], **columns: Any) -> pd.DataFrame:

@@ -1,8 +1,13 @@
 """How a tower turns its parts (embeddings, features) into one vector."""
 
+from typing import Final
+
 import tensorflow as tf
 
 from recommender.models.configuration import TowerConfig, TwoTowerConfig
+
+_SHORTEST_SQUARED: Final = 1e-12
+"""Of `l2_normalize`: shorter vectors stay short."""
 
 
 class DensePart(tf.keras.layers.Layer):
@@ -49,8 +54,20 @@ class DensePart(tf.keras.layers.Layer):
                 vector = layer(vector, training=training)
             vector = tf.cast(vector, tf.float32)
         else:
-            vector = tf.add_n([tf.math.l2_normalize(part, axis=-1) for part in parts])
+            vector = _sum_of_lengths_1(parts)
         return tf.math.l2_normalize(vector, axis=-1) if self._normalize else vector
+
+    def scale_of(self, parts: list[tf.Tensor]) -> tf.Tensor:
+        """What the sum of the parts is multiplied by, where there are no hidden layers.
+
+        Args:
+            parts: As for `call`.
+
+        Returns:
+            float32 [batch, 1].
+        """
+        summed = _sum_of_lengths_1(parts)
+        return shrunk_by(summed) if self._normalize else tf.ones_like(summed[:, :1])
 
 
 class _Dropout(tf.keras.layers.Layer):
@@ -64,6 +81,16 @@ class _Dropout(tf.keras.layers.Layer):
         if not training:
             return values
         return tf.nn.experimental.general_dropout(values, self._rate, self._random.uniform)
+
+
+def shrunk_by(vectors: tf.Tensor) -> tf.Tensor:
+    """What `l2_normalize` multiplies vectors by, float32 [batch, 1]."""
+    squared = tf.reduce_sum(tf.square(vectors), axis=-1, keepdims=True)
+    return tf.math.rsqrt(tf.maximum(squared, _SHORTEST_SQUARED))
+
+
+def _sum_of_lengths_1(parts: list[tf.Tensor]) -> tf.Tensor:
+    return tf.add_n([tf.math.l2_normalize(part, axis=-1) for part in parts])
 
 
 def standardize(values: tf.Tensor, name: str) -> tf.keras.layers.Normalization:

@@ -38,14 +38,23 @@ class _OneUserTower(tf.Module):
         user_numbers: tf.Tensor,
         user_genres: tf.Tensor,
     ) -> dict[str, tf.Tensor]:
-        inputs = {
-            "user_index": user_index[tf.newaxis],
-            "history": _of_one_user(history),
-            "history_rating": _of_one_user(history_rating),
-            "user_numbers": user_numbers[tf.newaxis],
-            "user_genres": user_genres[tf.newaxis],
-        }
+        return self._answer(
+            {
+                "user_index": user_index[tf.newaxis],
+                "history": _of_one_user(history),
+                "history_rating": _of_one_user(history_rating),
+                "user_numbers": user_numbers[tf.newaxis],
+                "user_genres": user_genres[tf.newaxis],
+            }
+        )
+
+    def _answer(self, inputs: dict[str, Any]) -> dict[str, tf.Tensor]:
         return {"embedding": tf.squeeze(self.tower(inputs), axis=0)}
+
+
+class _OneUserShares(_OneUserTower):
+    def _answer(self, inputs: dict[str, Any]) -> dict[str, tf.Tensor]:
+        return {"shares": self.tower.shares(inputs)}
 
 
 class _OneUserRankingHead(tf.Module):
@@ -76,7 +85,16 @@ class _ManyCandidates(tf.Module):
         self.serve = tf.function(self._serve, input_signature=[lists])
 
     def _serve(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return self._answer(inputs)
+
+    def _answer(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         return {"score": self.model(inputs)}
+
+
+class _WeightsOfCandidates(_ManyCandidates):
+    def _answer(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        weights = self.model.weights_of_features(inputs)
+        return {name: weights[..., number] for number, name in enumerate(self.model.features)}
 
 
 def save_online_model(
@@ -92,6 +110,7 @@ def save_online_model(
     """
     with written_whole(folder) as scratch:
         _convert(_OneUserTower(tower, examples), scratch / "user_tower.tflite")
+        _convert(_OneUserShares(tower, examples), scratch / "user_shares.tflite")
         _convert(_OneUserRankingHead(head), scratch / "ranking_head.tflite")
         HistoryFeatures.of_examples(examples).save(scratch / "features.npz")
 
@@ -103,6 +122,15 @@ def save_re_ranker(model: ReRanker, file: Path) -> None:
     `history_length` float32 [lists, 1]; it answers `score` float32 [lists, candidates].
     """
     _convert(_ManyCandidates(model), file)
+
+
+def save_feature_weights(model: ReRanker, file: Path) -> None:
+    """Write what says how much each feature counts for each candidate.
+
+    It takes what the re-ranker takes, and answers a weight under the name of every feature, float32 [lists,
+    candidates]: see `ReRanker.weights_of_features`.
+    """
+    _convert(_WeightsOfCandidates(model), file)
 
 
 def _of_one_user(values: tf.Tensor) -> tf.RaggedTensor:

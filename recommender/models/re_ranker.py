@@ -82,17 +82,46 @@ class ReRanker(tfrs.Model):
         Returns:
             float32 [lists, candidates], larger first; -inf in an empty place.
         """
-        filled = inputs[RETRIEVAL_SCORE] > -float("inf")
-        places = tf.cast(filled, tf.float32)
-        standardized = tf.stack([_standardized(inputs[name], places) for name in self.features], axis=-1)
+        places = _places(inputs)
+        standardized = self._standardized(inputs, places)
         score = tf.linalg.matvec(standardized, self.feature_weights)
         if self._layers:
-            length = tf.math.log(1.0 + inputs[HISTORY_LENGTH]) - _TYPICAL_LOG_LENGTH
-            value = tf.concat([standardized, tf.expand_dims(places * length, axis=-1)], axis=-1)
+            value = _with_length(standardized, inputs, places)
             for layer in self._layers:
                 value = layer(value)
             score += tf.squeeze(value, axis=-1)
-        return tf.where(filled, score, -float("inf"))
+        return tf.where(places > 0, score, -float("inf"))
+
+    def weights_of_features(self, inputs: dict[str, Any]) -> tf.Tensor:
+        """How much each feature counts for each candidate: the change of the score with the feature.
+
+        A score is linear around each candidate, as the network is made of ReLUs. So with a feature's weight
+        `w`, value `x` and mean `m` over the user's candidates, ``w (x - m)`` is what the feature adds to the
+        score, exactly; what these do not add up to is the network's own, of its biases and the length of the
+        history.
+
+        Args:
+            inputs: As for `call`.
+
+        Returns:
+            float32 [lists, candidates, features], in the features' own units.
+        """
+        places = _places(inputs)
+        standardized = self._standardized(inputs, places)
+        weights = tf.zeros_like(standardized) + self.feature_weights
+        if self._layers:
+            hidden, out = self._layers
+            is_active = tf.cast(hidden(_with_length(standardized, inputs, places)) > 0, tf.float32)
+            # The last row of the kernel is that of the history's length.
+            of_features = tf.transpose(hidden.kernel[:-1])
+            weights += tf.linalg.matmul(is_active * out.kernel[:, 0], of_features)
+        deviations = [_centred(inputs[name], places)[1] for name in self.features]
+        return weights / tf.stack(deviations, axis=-1)
+
+    def _standardized(self, inputs: dict[str, Any], places: tf.Tensor) -> tf.Tensor:
+        """The features, each brought to mean 0 and standard deviation 1; 0 in empty places."""
+        parts = (_centred(inputs[name], places) for name in self.features)
+        return tf.stack([centred / deviation for centred, deviation in parts], axis=-1)
 
     def compute_loss(self, inputs: dict[str, Any], training: bool = False) -> tf.Tensor:
         """The mean loss of the lists of one batch.
@@ -108,12 +137,22 @@ class ReRanker(tfrs.Model):
         return self.task(labels=inputs["relevant"], predictions=scores)
 
 
-def _standardized(values: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
-    """Bring each list to mean 0 and standard deviation 1 over its filled places; 0 in the empty ones."""
+def _places(inputs: dict[str, Any]) -> tf.Tensor:
+    """1 where there is a candidate, 0 in an empty place, float32 [lists, candidates]."""
+    return tf.cast(inputs[RETRIEVAL_SCORE] > -float("inf"), tf.float32)
+
+
+def _with_length(standardized: tf.Tensor, inputs: dict[str, Any], places: tf.Tensor) -> tf.Tensor:
+    length = tf.math.log(1.0 + inputs[HISTORY_LENGTH]) - _TYPICAL_LOG_LENGTH
+    return tf.concat([standardized, tf.expand_dims(places * length, axis=-1)], axis=-1)
+
+
+def _centred(values: tf.Tensor, places: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Each list less its mean over its filled places, 0 in the empty ones; and its standard deviation."""
     count = tf.maximum(tf.reduce_sum(places, axis=1, keepdims=True), 1.0)
     values = tf.where(places > 0, values, 0.0)
     mean = tf.reduce_sum(values, axis=1, keepdims=True) / count
     centred = (values - mean) * places
     variance = tf.reduce_sum(centred**2, axis=1, keepdims=True) / count
     # Where all are equal nothing is told apart.
-    return centred / tf.maximum(tf.sqrt(variance), _SMALLEST_DEVIATION)
+    return centred, tf.maximum(tf.sqrt(variance), _SMALLEST_DEVIATION)

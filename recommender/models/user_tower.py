@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from recommender.features.transformed_examples import TransformedExamples
 from recommender.models.configuration import TwoTowerConfig, UserTowerConfig, embedding_width
-from recommender.models.dense_part import DensePart, standardize
+from recommender.models.dense_part import DensePart, shrunk_by, standardize
 from recommender.models.movie_tower import MovieTower
 from recommender.models.sum_of_rows import sum_of_rows
 
@@ -90,9 +90,7 @@ class UserTower(tf.keras.Model):
         """
         parts = [self.learned(inputs, training)]
         if hasattr(self, "ease"):
-            of_each = tf.gather(self.ease, inputs["history"].values + 1)
-            summed = _weighted_sum(of_each, self._weight(inputs), inputs)
-            parts.append(tf.math.l2_normalize(summed, axis=-1))
+            parts.append(tf.math.l2_normalize(_summed(self._ease_of_each(inputs), inputs), axis=-1))
         if self._same_for_all:
             parts.append(tf.ones_like(inputs["user_numbers"][:, :1]))
         return tf.concat(parts, axis=-1)
@@ -108,17 +106,59 @@ class UserTower(tf.keras.Model):
             float32 [batch, dimension], of length 1 where `normalize` is set; 0 for a user of whom nothing is
             known.
         """
+        history = None
+        if self.config.use_history:
+            history = (
+                self._partly_hidden_history(inputs)
+                if training
+                else _summed(self._history_of_each(inputs), inputs)
+            )
+        return self.dense_part(self._parts(inputs, history), training=training)
+
+    def _parts(self, inputs: dict[str, Any], history: tf.Tensor | None) -> list[tf.Tensor]:
         parts = []
         if self.config.use_id:
             # Row 0 is never trained: an unknown user's id says nothing.
             ids = self.embedding(inputs["user_index"] + 1)
             parts.append(ids * tf.expand_dims(tf.cast(inputs["user_index"] >= 0, ids.dtype), -1))
-        if self.config.use_history:
-            parts.append(self._partly_hidden_history(inputs) if training else self._history(inputs))
+        if history is not None:
+            parts.append(history)
         if self.config.use_features:
             numbers = self.numbers(inputs["user_numbers"])
             parts.append(self.features(tf.concat([numbers, inputs["user_genres"]], axis=-1)))
-        return self.dense_part(parts, training=training)
+        return parts
+
+    def shares(self, inputs: dict[str, Any]) -> tf.Tensor:
+        """What each rated movie adds to the vector of one user.
+
+        A tower without hidden layers is a sum, and these are its terms: exactly so. Through hidden layers a
+        movie's share is the difference between the vector and the one without that movie. What these do not
+        add up to comes from elsewhere: the user's id and features, recent popularity, and what movies do
+        together in hidden layers.
+
+        Args:
+            inputs: As for `call`, of one user.
+
+        Returns:
+            float32 [ratings, output dimension].
+        """
+        if self.config.use_history and not self.config.hidden:
+            of_each = self._history_of_each(inputs)
+            # The history's part is brought to length 1, then, where `normalize` is set, the sum of the parts.
+            parts = self._parts(inputs, _summed(of_each, inputs))
+            shares = [of_each * shrunk_by(_summed(of_each, inputs)) * self.dense_part.scale_of(parts)]
+        else:
+            shares = [self.learned(inputs) - self.learned(_each_left_out(inputs))]
+        if hasattr(self, "ease"):
+            of_each = self._ease_of_each(inputs)
+            shares.append(of_each * shrunk_by(_summed(of_each, inputs)))
+        if self._same_for_all:
+            shares.append(tf.zeros_like(shares[0][:, :1]))
+        return tf.concat(shares, axis=-1)
+
+    def _ease_of_each(self, inputs: dict[str, Any]) -> tf.Tensor:
+        of_each = tf.gather(self.ease, inputs["history"].values + 1)
+        return of_each * tf.expand_dims(self._weight(inputs), -1)
 
     def _partly_hidden_history(self, inputs: dict[str, Any]) -> tf.Tensor:
         history = inputs["history"]
@@ -139,9 +179,9 @@ class UserTower(tf.keras.Model):
         table = tf.cast(self.history_embedding.embeddings, tf.float32)
         return sum_of_rows(tf.math.l2_normalize(table, axis=-1), shown, weight)
 
-    def _history(self, inputs: dict[str, Any]) -> tf.Tensor:
+    def _history_of_each(self, inputs: dict[str, Any]) -> tf.Tensor:
         vectors = tf.cast(self.history_embedding(inputs["history"].values + 1), tf.float32)
-        return _weighted_sum(tf.math.l2_normalize(vectors, axis=-1), self._weight(inputs), inputs)
+        return tf.math.l2_normalize(vectors, axis=-1) * tf.expand_dims(self._weight(inputs), -1)
 
     def _weight(self, inputs: dict[str, Any]) -> tf.Tensor:
         """How much each movie of the histories counts once trained, float32 [ratings]."""
@@ -159,9 +199,29 @@ class UserTower(tf.keras.Model):
         return weight
 
 
-def _weighted_sum(vectors: tf.Tensor, weight: tf.Tensor, inputs: dict[str, Any]) -> tf.Tensor:
+def _summed(vectors: tf.Tensor, inputs: dict[str, Any]) -> tf.Tensor:
     """The sum over each user's history, float32 [batch, width]."""
     history = inputs["history"]
-    return tf.math.unsorted_segment_sum(
-        vectors * tf.expand_dims(weight, -1), history.value_rowids(), history.nrows()
-    )
+    return tf.math.unsorted_segment_sum(vectors, history.value_rowids(), history.nrows())
+
+
+def _each_left_out(inputs: dict[str, Any]) -> dict[str, Any]:
+    """One user as many, each without another one of the rated movies."""
+    movies, ratings = inputs["history"].values, inputs["history_rating"].values
+    count = tf.size(movies)
+    user = tf.range(count)[:, tf.newaxis]
+    place = tf.range(count - 1)[tf.newaxis]
+    kept = tf.reshape(place + tf.cast(place >= user, tf.int32), [-1])
+    users = tf.cast(tf.repeat(tf.range(count), count - 1), tf.int64)
+
+    def histories(values: tf.Tensor) -> tf.RaggedTensor:
+        return tf.RaggedTensor.from_value_rowids(
+            tf.gather(values, kept), users, nrows=tf.cast(count, tf.int64), validate=False
+        )
+
+    others = {
+        name: tf.repeat(values, count, axis=0)
+        for name, values in inputs.items()
+        if name not in ("history", "history_rating")
+    }
+    return {**others, "history": histories(movies), "history_rating": histories(ratings)}

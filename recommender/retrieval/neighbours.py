@@ -127,6 +127,29 @@ class Neighbours:
                 evidence[way, user] = np.bincount(to, weight * value[given].take(which), n_candidates)
         return evidence
 
+    def weights_between(
+        self, rated: npt.NDArray[np.int32], candidates: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.float32]:
+        """How strongly each movie that one user has rated speaks for each candidate.
+
+        Args:
+            rated: int32 [ratings], movie positions.
+            candidates: int64 [candidates], movie positions, none twice.
+
+        Returns:
+            float32 [ratings, candidates]; 0 where a movie says nothing of another.
+        """
+        weights = np.zeros((len(rated), len(candidates)), np.float32)
+        place = np.full(self.n_movies, -1, np.int32)
+        place[candidates] = np.arange(len(candidates))
+        row = self._row[rated]
+        given = np.flatnonzero(row >= 0)
+        near = place.take(self.neighbours.take(row[given], axis=0)).ravel()
+        found = np.flatnonzero(near >= 0)
+        which, number = np.divmod(found, self.neighbours.shape[1])
+        weights[given[which], near[found]] = self.weight[row[given][which], number]
+        return weights
+
     def save(self, folder: Path) -> None:
         """Write the arrays as they are, each as a file in NumPy's npy format.
 

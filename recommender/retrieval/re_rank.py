@@ -94,10 +94,12 @@ class ReRanking:
     Attributes:
         candidates: Movies recalled for each user.
         ranking: Scores them.
+        weights: How much each feature counts for each candidate; None where a release was made without.
     """
 
     candidates: int
     ranking: CandidateRanking
+    weights: LiteModel | None = None
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -111,7 +113,12 @@ class ReRanking:
         ranking = CandidateRanking(
             CandidateFeatures.load(folder / "features"), lambda features: model(**features)["score"]
         )
-        return cls(ReRankerDescription.read(folder).candidates, ranking)
+        weights = folder / "weights.tflite"
+        return cls(
+            ReRankerDescription.read(folder).candidates,
+            ranking,
+            LiteModel(weights) if weights.exists() else None,
+        )
 
     def best(
         self,

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple, Self
 
 import numpy as np
@@ -44,6 +44,46 @@ class RecommendedMovie(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class RatedMovies:
+    """A history by position: each movie once, those that the release does not know left out."""
+
+    positions: NDArray[np.int32]
+    ratings: NDArray[np.float32]
+    timestamps: NDArray[np.int64]
+    unknown_movie_ids: tuple[int, ...] = ()
+
+    @classmethod
+    def by(cls, release: Release, user_id: int) -> Self:
+        """What a release knows that a user has rated."""
+        history = release.history_of(user_id)
+        return cls(release.positions_rated_by(user_id), history.ratings, history.timestamps)
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Somebody to recommend to."""
+
+    position: int
+    """In the release; `UNKNOWN` for who is not in it."""
+    rated: RatedMovies
+    """What they have rated."""
+    vector: NDArray[np.float32] | None
+    """Of `rated`, float32 [dimension]; None where nothing is known of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grounds:
+    """What an answer was computed from, for whoever explains it."""
+
+    asking: Asking
+    """Whom it is for."""
+    candidates: NDArray[np.int64]
+    """int64 [candidates], positions of the movies that were recalled, best first."""
+    retrieval_scores: NDArray[np.float32]
+    """float32 [candidates], of the towers."""
+
+
+@dataclass(frozen=True, slots=True)
 class Recommended:
     """Movies for one user, best first, and how they were found.
 
@@ -58,6 +98,8 @@ class Recommended:
     """Ids of a given history that the release does not know: passed over."""
     exact_instead: bool = False
     """Whether the index did not answer and every vector was searched instead."""
+    grounds: Grounds | None = field(default=None, compare=False, repr=False)
+    """What it was computed from."""
 
 
 class Recommender:
@@ -73,6 +115,8 @@ class Recommender:
     Attributes:
         release: As given.
         exact: Every movie, searched without the index.
+        online: What computes vectors and ratings for any history; None where the release has none.
+        re_ranking: The second stage; None where the release has none.
 
     Raises:
         DataError: a file of the release's models holds something else.
@@ -85,8 +129,8 @@ class Recommender:
         self._index_failed = False
         self.exact: Final = ExactMovieIndex.of_release(release)
         online, re_ranker = release.online_folder, release.re_ranker_folder
-        self._online = None if online is None else OnlineModel.load(online)
-        self._re_ranking = None if re_ranker is None else ReRanking.load(re_ranker)
+        self.online: Final = None if online is None else OnlineModel.load(online)
+        self.re_ranking: Final = None if re_ranker is None else ReRanking.load(re_ranker)
 
     def recommend(
         self,
@@ -109,10 +153,10 @@ class Recommender:
             diversity: From 0, the best movies, to 1, movies as unlike each other as can be; see `diversity`.
             timing: Times the two stages; nothing is timed without it.
         """
-        rated = _Rated.by(self.release, user_id)
+        rated = RatedMovies.by(self.release, user_id)
         position = self.release.user_position(user_id)
         vector = self._vector(rated, UNKNOWN) if position is None else self.release.user_vectors[position]
-        user = _User(UNKNOWN if position is None else position, rated, vector)
+        user = Asking(UNKNOWN if position is None else position, rated, vector)
         return self._recommend(user, limit, filter, diversity, timing)
 
     def recommend_for(
@@ -142,7 +186,7 @@ class Recommender:
         rated = self._rated(history)
         found = None if user_id is None else self.release.user_position(user_id)
         position = UNKNOWN if found is None else found
-        user = _User(position, rated, self._vector(rated, position))
+        user = Asking(position, rated, self._vector(rated, position))
         return self._recommend(user, limit, filter, diversity, timing)
 
     def similar(self, movie_id: int, limit: int, *, filter: MovieFilter | None = None) -> "Similar":
@@ -159,7 +203,7 @@ class Recommender:
         movies, exact_instead = self._search(vector, limit, [movie_id], filter)
         return Similar(movies, exact_instead)
 
-    def _rated(self, history: History) -> "_Rated":
+    def _rated(self, history: History) -> RatedMovies:
         lengths = {len(history.movie_ids), len(history.ratings), len(history.timestamps)}
         if len(lengths) > 1 or not np.isfinite(history.ratings).all():
             raise ValueError("a history has one finite rating and one time for each movie")
@@ -169,24 +213,24 @@ class Recommender:
         last = np.sort(len(positions) - 1 - from_the_end)
         last = last[positions[last] >= 0]
         unknown = tuple(history.movie_ids[positions < 0].tolist())
-        return _Rated(
+        return RatedMovies(
             positions[last].astype(np.int32), history.ratings[last], history.timestamps[last], unknown
         )
 
-    def _vector(self, rated: "_Rated", position: int) -> NDArray[np.float32] | None:
+    def _vector(self, rated: RatedMovies, position: int) -> NDArray[np.float32] | None:
         """The vector of a user by what they have rated; None where that says nothing."""
         if not len(rated.positions):
             return None
-        if self._online is None:
+        if self.online is None:
             return None if position == UNKNOWN else self.release.user_vectors[position]
-        vector = self._online.user_vector(position, rated.positions, rated.ratings, rated.timestamps)
+        vector = self.online.user_vector(position, rated.positions, rated.ratings, rated.timestamps)
         return vector if vector.any() else None
 
     def _recommend(
-        self, user: "_User", limit: int, filter: MovieFilter | None, diversity: float, timing: Timing
+        self, user: Asking, limit: int, filter: MovieFilter | None, diversity: float, timing: Timing
     ) -> Recommended:
         """Recall candidates, order them, and choose among the best of them."""
-        second = None if user.vector is None else self._re_ranking
+        second = None if user.vector is None else self.re_ranking
         among = limit if diversity == 0 else _CHOICE * limit
         with timing("recall"):
             exact_instead = False
@@ -197,6 +241,7 @@ class Recommender:
                 exclude = self.release.movie_ids[user.rated.positions].tolist()
                 movies, exact_instead = self._search(user.vector, wanted, exclude, filter)
         best, scores = self.release.movie_positions(movies.movie_ids), movies.scores
+        grounds = Grounds(user, best, scores)
         with timing("rank"):
             if second is not None and len(movies):
                 rated = user.rated
@@ -216,13 +261,14 @@ class Recommender:
             movies=[RecommendedMovie(*movie) for movie in answer],
             unknown_movie_ids=user.rated.unknown_movie_ids,
             exact_instead=exact_instead,
+            grounds=grounds,
         )
 
-    def _predicted(self, user: "_User", movies: NDArray[np.int64]) -> list[float] | list[None]:
-        if self._online is None or user.vector is None or not len(movies):
+    def _predicted(self, user: Asking, movies: NDArray[np.int64]) -> list[float] | list[None]:
+        if self.online is None or user.vector is None or not len(movies):
             return [None] * len(movies)
         rated = user.rated
-        stars = self._online.ratings(user.position, rated.positions, rated.ratings, movies)
+        stars = self.online.ratings(user.position, rated.positions, rated.ratings, movies)
         predicted: list[float] = stars.tolist()
         return predicted
 
@@ -256,28 +302,3 @@ class Similar:
     movies: FoundMovies
     exact_instead: bool
     """Whether the index did not answer and every vector was searched instead."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Rated:
-    """A history by position: each movie once, those that the release does not know left out."""
-
-    positions: NDArray[np.int32]
-    ratings: NDArray[np.float32]
-    timestamps: NDArray[np.int64]
-    unknown_movie_ids: tuple[int, ...] = ()
-
-    @classmethod
-    def by(cls, release: Release, user_id: int) -> Self:
-        """What a release knows that a user has rated."""
-        history = release.history_of(user_id)
-        return cls(release.positions_rated_by(user_id), history.ratings, history.timestamps)
-
-
-@dataclass(frozen=True, slots=True)
-class _User:
-    """Somebody to recommend to: the position in the release, what they have rated, their vector if any."""
-
-    position: int
-    rated: _Rated
-    vector: NDArray[np.float32] | None

@@ -13,7 +13,7 @@ from recommender.data.written_whole import written_whole
 from recommender.errors import TrainingError
 from recommender.evaluation.evaluator import Scorer
 from recommender.features.transformed_examples import History, Interactions, TransformedExamples
-from recommender.models.lite_models import save_re_ranker
+from recommender.models.lite_models import save_feature_weights, save_re_ranker
 from recommender.models.re_ranker import ReRanker
 from recommender.models.re_ranker_configuration import ReRankerConfig
 from recommender.retrieval.candidate_features import CandidateFeatures, Features, feature_names, start_weights
@@ -129,7 +129,7 @@ def fit_re_ranker(
 
 
 def write_re_ranker(model: ReRanker, features: CandidateFeatures, candidates: int, folder: Path) -> None:
-    """Write `model.tflite`, `features/` and `re_ranker.json`, which `ReRanking` reads, whole or not at all.
+    """Write what `ReRanking` reads, whole or not at all: models, `features/` and `re_ranker.json`.
 
     Args:
         model: Fitted.
@@ -140,6 +140,7 @@ def write_re_ranker(model: ReRanker, features: CandidateFeatures, candidates: in
     with written_whole(folder) as scratch:
         ReRankerDescription(candidates=candidates).write(scratch)
         save_re_ranker(model, scratch / "model.tflite")
+        save_feature_weights(model, scratch / "weights.tflite")
         features.save(scratch / "features")
 
 

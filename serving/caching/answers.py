@@ -90,6 +90,21 @@ class Answers:
         finally:
             del self._flights[key]
 
+    async def remembered(self, key: str) -> bytes | None:
+        """What is remembered under a key; None where nothing is, or the cache does not answer."""
+        try:
+            return await self._cache.get(key)
+        except CacheUnavailableError:
+            RequestRecord.current().degrade("cache")
+            return None
+
+    async def remember(self, key: str, body: bytes) -> None:
+        """Remember an answer that was made without `get`, if the cache answers."""
+        try:
+            await self._cache.put(key, body)
+        except CacheUnavailableError:
+            RequestRecord.current().degrade("cache")
+
     async def close(self) -> None:
         """Let go of what the cache holds open."""
         await self._cache.close()

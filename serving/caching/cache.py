@@ -6,7 +6,7 @@ from typing import Protocol
 from recommender.errors import MarqueeError
 
 # Goes up when the shape of an answer changes: what an older service remembered is then not found.
-_FORMAT = 3
+_FORMAT = 4
 
 
 class CacheUnavailableError(MarqueeError):
@@ -47,7 +47,7 @@ class Question:
     Example:
         >>> question = Question("recommendations", '{"user_id":42,"limit":10}')
         >>> question.key("20260314T092653Z-5f0c6f1f", history=3)
-        'marquee:3:recommendations:20260314T092653Z-5f0c6f1f:3:f34a3ed32f89d4579ab8810129f1344b'
+        'marquee:4:recommendations:20260314T092653Z-5f0c6f1f:3:f34a3ed32f89d4579ab8810129f1344b'
     """
 
     def __init__(self, kind: str, asked: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from recommender.errors import MarqueeError, ReleaseError
+from recommender.explanations.evidence import Explainer
 from recommender.release import Release
 from recommender.retrieval.movie_index import MovieIndex
 from recommender.retrieval.recommend import Recommender
@@ -29,6 +30,7 @@ class LoadedRelease:
         release: as given.
         index: as given.
         recommender: recommends from them.
+        explainer: says why.
         titles: finds movies by title.
 
     Raises:
@@ -40,6 +42,7 @@ class LoadedRelease:
         self.release: Final = release
         self.index: Final = index
         self.recommender: Final = Recommender(release, index)
+        self.explainer: Final = Explainer(self.recommender)
         self.titles: Final = TitleSearch.of_release(release)
         # The last request that uses it lets go of it, and only then: see `Service`.
         self._end = weakref.finalize(self, index.close)

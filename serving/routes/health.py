@@ -28,6 +28,8 @@ class Ready(ReleaseSummary):
     """The ratings that can be given."""
     may_rate: bool = Field(examples=[False])
     """Whether whoever asks may change the ratings of users."""
+    language_model: bool = Field(examples=[False])
+    """Whether a language model words explanations."""
     degraded: list[Part] = Field(examples=[[]])
     """What does not work at the moment and is done without."""
 
@@ -47,6 +49,7 @@ async def ready(request: Request, service: ServiceDependency) -> Ready:
         **release_fields(service.release.manifest),
         rating_scale=service.release.rating_scale,
         may_rate="write" in request.state.caller.rights,
+        language_model=service.wording is not None,
         degraded=_degraded(service),
     )
 

@@ -13,7 +13,7 @@ class RecommendationWishes(FilterWishes):
     diversity: float = Field(default=0.0, ge=0, le=1, allow_inf_nan=False, examples=[0.3])
     """How unlike each other the movies should be: 0 for the best ones, whatever they are, to 1."""
     explain: bool = Field(default=False, examples=[True])
-    """Say why for each movie."""
+    """Say why for each movie: `reason` in a sentence, `evidence` in numbers."""
     use_cache: bool = Field(default=True, examples=[True])
     """Whether an answer from before will do, as long as neither ratings nor release changed."""
 

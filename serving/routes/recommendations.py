@@ -70,7 +70,7 @@ async def recommendations_for(
     filter = wishes.filter_of(service.recommender.exact, given_in)
 
     def compute() -> Recommendations:
-        current = _current_history(service, user_id)
+        current = history_by_now(service, user_id)
         recommender, history = service.recommender, current.history
         if current.version:
             found = recommender.recommend_for(
@@ -86,7 +86,7 @@ async def recommendations_for(
             user_id=user_id,
             release=release.version,
             strategy=found.strategy,
-            items=described(release, found, history, explain=wishes.explain),
+            items=described(release, found, history, service.explainer if wishes.explain else None),
             degraded=record.degraded,
         )
 
@@ -102,7 +102,8 @@ async def recommendations_for(
     return await answered(service, user_id, key, compute)
 
 
-def _current_history(service: Service, user_id: int) -> CurrentHistory:
+def history_by_now(service: Service, user_id: int) -> CurrentHistory:
+    """What a user has rated by now, or, where the store does not answer, what the release knows."""
     try:
         return current_history(service.release, service.ratings, user_id)
     except RatingStoreError as error:

@@ -2,10 +2,12 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from recommender.explanations.reasons import reasons
+from recommender.explanations.evidence import Explainer
+from recommender.explanations.reasons import reasons_of
 from recommender.release import History, Release
 from recommender.retrieval.recommend import Recommended, Strategy
 from serving.records.request_record import Part
+from serving.routes.movie_evidence import MovieEvidence
 from serving.routes.movie_summary import MovieSummary, summary_of
 
 
@@ -22,6 +24,9 @@ class RecommendedMovie(MovieSummary):
     """What the user would give it, in stars; null where that cannot be told."""
     reason: str | None = Field(default=None, examples=["Because you liked Blade Runner (1982)"])
     """Why it is recommended, if `explain` is true."""
+    evidence: MovieEvidence | None = None
+    """What its score is made of, if `explain` is true; null where nothing is known of the user, and for
+    releases made without what this takes."""
 
 
 class RecommendedMovies(BaseModel):
@@ -43,7 +48,7 @@ class RecommendedMovies(BaseModel):
 
 
 def described(
-    release: Release, recommended: Recommended, history: History, *, explain: bool
+    release: Release, recommended: Recommended, history: History, explainer: Explainer | None
 ) -> list[RecommendedMovie]:
     """Recommended movies with everything that is shown of them.
 
@@ -51,7 +56,7 @@ def described(
         release: the movies are of this one.
         recommended: best first.
         history: what whoever gets them has rated.
-        explain: whether to say why.
+        explainer: says why; None where nobody asks.
     """
     items = []
     for rank, (movie_id, score, rating) in enumerate(recommended.movies, start=1):
@@ -63,7 +68,8 @@ def described(
                 predicted_rating=None if rating is None else round(rating, 2),
             )
         )
-    if explain:
-        for item, reason in zip(items, reasons(release, recommended, history), strict=True):
-            item.reason = reason
+    if explainer is not None:
+        for item, reason in zip(items, reasons_of(explainer, recommended, history), strict=True):
+            item.reason = reason.text
+            item.evidence = None if reason.evidence is None else MovieEvidence.of(reason.evidence)
     return items

@@ -81,7 +81,7 @@ async def recommend_to_visitor(
         return VisitorRecommendations(
             release=release.version,
             strategy=found.strategy,
-            items=described(release, found, history, explain=asked.explain),
+            items=described(release, found, history, service.explainer if asked.explain else None),
             unknown_movie_ids=list(dict.fromkeys(found.unknown_movie_ids)),
             degraded=record.degraded,
         )

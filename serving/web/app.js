@@ -5,6 +5,7 @@ import { describe, emptyRow, fill, movieRow, spokenTitle, wait } from "./movies.
 import { Lane, Refusal, get, inWords, post, remove } from "./service.js";
 import { ratingField, showGiven, stars, valuesOf } from "./stars.js";
 import { VisitorRatings } from "./visitor.js";
+import { explainable } from "./why.js";
 
 const ROWS = 10;
 const MOST_ROWS = 100;
@@ -197,6 +198,7 @@ function recommendedRow(movie) {
   row.classList.toggle("feature", movie.rank === 1);
   row.querySelector(".rank").textContent = movie.rank === 1 ? "No. 1, tonight’s feature" : movie.rank;
   row.querySelector(".reason").textContent = movie.reason ?? "";
+  explainable(row, movie, ready.language_model ? { movie_id: movie.movie_id, ...askedFor(state.user) } : null);
   if (typeof movie.predicted_rating === "number") {
     row.querySelector(".predicted").textContent = `predicted ${movie.predicted_rating.toFixed(1)}`;
   }
@@ -213,11 +215,16 @@ function filters() {
   return chosen;
 }
 
+/** Whom an answer is for, as the service is asked. */
+function askedFor(user) {
+  if (user !== null) return { user_id: Number(user) };
+  return { ratings: visitor.movies.map(({ movie_id, rating }) => ({ movie_id, rating })).reverse() };
+}
+
 function recommendationsFor(user, signal) {
   if (user === null) {
-    const ratings = visitor.movies.map(({ movie_id, rating }) => ({ movie_id, rating })).reverse();
     const { genres, exclude_genres } = state;
-    const asked = { ratings, limit: rows, explain: true, genres, exclude_genres, ...filters() };
+    const asked = { ...askedFor(null), limit: rows, explain: true, genres, exclude_genres, ...filters() };
     return post("api/v1/recommendations", asked, signal);
   }
   const query = new URLSearchParams({ limit: rows, explain: true, ...filters() });

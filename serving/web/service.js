@@ -38,7 +38,7 @@ export class Lane {
   }
 }
 
-async function ask(path, signal, options = {}) {
+async function answerTo(path, signal, options = {}) {
   const patience = AbortSignal.timeout(PATIENCE_MS);
   const response = await fetch(path, {
     ...options,
@@ -50,6 +50,11 @@ async function ask(path, signal, options = {}) {
     const detail = problem.detail ?? `The service answered ${response.status}.`;
     throw new Refusal(response.status, detail, response.headers.get("Retry-After"));
   }
+  return response;
+}
+
+async function ask(path, signal, options = {}) {
+  const response = await answerTo(path, signal, options);
   return response.status === 204 ? null : response.json();
 }
 
@@ -64,5 +69,27 @@ export const post = (path, body, signal = null, headers = {}) =>
     body: JSON.stringify(body),
     headers: { "Content-Type": "application/json", ...headers },
   });
+
+/** Ask for what comes in parts: `onEvent` gets the name and the content of each as soon as it is there. */
+export async function stream(path, body, onEvent, signal = null) {
+  const response = await answerTo(path, signal, {
+    method: "POST",
+    body: JSON.stringify(body),
+    headers: { "Content-Type": "application/json", Accept: "text/event-stream" },
+  });
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    text += value;
+    const events = text.split("\n\n");
+    text = events.pop();
+    for (const event of events) {
+      const [, name, data] = event.match(/^event: (.*)\ndata: (.*)$/);
+      onEvent(name, JSON.parse(data));
+    }
+  }
+}
 
 export const remove = (path) => ask(path, null, { method: "DELETE" });

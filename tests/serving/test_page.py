@@ -13,6 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Response, Route, expect, sync_playwright
 
 from recommender.release import Release
+from tests.recommender.explanations.openai_endpoint import OpenAiEndpoint
 from tests.serving.conftest import RunningService
 
 CHROMIUM = shutil.which("chromium")
@@ -150,7 +151,9 @@ def test_a_visitor_rates_three_movies_and_gets_other_recommendations(
     assert titles(page, "ratings") == rated[::-1]
     expect(page.locator("#rated-lead")).to_have_text("3 movies, kept in this browser only.")
     expect(page.locator("#recommended-lead")).to_have_text("New to you, chosen from your ratings.")
-    expect(page.locator("#programme .reason").first).to_contain_text(re.compile("Because you liked|Chosen"))
+    expect(page.locator("#programme .reason").first).to_contain_text(
+        re.compile("[Yy]ou (liked|rated|have seen)|Chosen")
+    )
     expect(page.locator("#programme .predicted").first).to_have_text(re.compile(r"^predicted \d\.\d$"))
     after = titles(page, "programme")
     assert len(after) == 10
@@ -747,3 +750,56 @@ def test_an_accessibility_checker_finds_nothing(
     page.goto("/?user=12")
     settle(page, "user 12")
     check()
+
+
+@pytest.fixture
+def endpoint() -> Iterator[OpenAiEndpoint]:
+    opened = OpenAiEndpoint()
+    yield opened
+    opened.close()
+
+
+def test_why_opens_for_each_movie_by_the_keyboard_and_adds_up(
+    open_page: Callable[..., Page], start_service: Callable[..., RunningService], two_stage_release: Path
+) -> None:
+    page = open_page(start_service(release=two_stage_release).address, reduced_motion="reduce")
+    page.goto("/?user=7")
+    settle(page, "user 7")
+    row = page.locator("#programme > li").nth(1)
+    reason = row.locator(".reason").text_content()
+    title = row.locator(".title").text_content()
+    # In the tree of an accessibility tool: a disclosure by the movie's own name.
+    why = row.get_by_label(f"Why {title}?", exact=True)
+    why.focus()
+    page.keyboard.press("Enter")
+    expect(row.locator(".why .sum")).to_be_visible()
+    numbers = row.locator(".why .number").all_text_contents()
+    *added, score = [float(number.replace("\N{MINUS SIGN}", "-")) for number in numbers]
+    assert sum(added) == pytest.approx(score, abs=0.0006 * len(numbers))
+    assert row.locator(".reason").text_content() == reason
+    assert Axe().run(page).response["violations"] == []
+    page.keyboard.press("Enter")
+    expect(row.locator(".why .sum")).to_be_hidden()
+
+
+def test_the_words_of_a_language_model_take_the_place_of_the_reason(
+    open_page: Callable[..., Page],
+    start_service: Callable[..., RunningService],
+    two_stage_release: Path,
+    endpoint: OpenAiEndpoint,
+) -> None:
+    service = start_service(
+        release=two_stage_release, environment={"LLM_BASE_URL": endpoint.base_url, "LLM_MODEL": "small"}
+    )
+    page = open_page(service.address)
+    page.goto("/?user=7")
+    settle(page, "user 7")
+    first, second = (page.locator("#programme > li").nth(place) for place in (0, 1))
+    first.locator("summary").click()
+    expect(first.locator(".reason")).to_have_text(re.compile(r"^You liked .+\. So .+ may be for you\.$"))
+    expect(first.locator(".wording")).to_have_text("In the words of a language model.")
+    endpoint.says = lambda facts: f"{facts['recommended']['title']} is fine. It is like Inception."
+    reason = second.locator(".reason").text_content()
+    second.locator("summary").click()
+    expect(second.locator(".wording")).to_be_empty()
+    expect(second.locator(".reason")).to_have_text(f"{reason}.")

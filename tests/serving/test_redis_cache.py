@@ -32,7 +32,7 @@ def address_of(server: ValkeyServer) -> str:
 @given(st.text(max_size=9), st.text(max_size=9))
 def test_other_questions_have_other_keys(asked: str, other: str) -> None:
     key = Question("recommendations", asked).key("r1", 7)
-    assert key.startswith("marquee:3:recommendations:r1:7:")
+    assert key.startswith("marquee:4:recommendations:r1:7:")
     assert (key == Question("recommendations", other).key("r1", 7)) == (asked == other)
     assert key not in {
         Question("recommendations", asked).key("r2", 7),

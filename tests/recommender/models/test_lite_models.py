@@ -98,6 +98,7 @@ for config in range(int(sys.argv[2])):
         )
         times = np.zeros(len(movies), np.int64)
         answers[f"vector-{config}-{user}"] = model.user_vector(int(index), movies, ratings, times)
+        answers[f"shares-{config}-{user}"] = model.shares(int(index), movies, ratings, times)
         answers[f"rating-{config}-{user}"] = model.ratings(int(index), movies, ratings, candidates)
 np.savez(folder / "answers.npz", **answers)
 assert not {"tensorflow", "ibis", "scipy"} & set(sys.modules)
@@ -140,6 +141,54 @@ def test_a_vector_computed_without_tensorflow_is_that_of_the_saved_tower(
             user_genres=tf.constant([genres]),
         )["embedding"].numpy()[0]
         np.testing.assert_allclose(answers[f"vector-{number}-{user}"], expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("number", range(len(CONFIGS)), ids=CONFIGS)
+def test_a_movie_s_share_is_what_the_vector_has_of_it(number, folder, transformed, history):
+    tower = list(CONFIGS.values())[number]
+    answers = np.load(folder / "answers.npz")
+    for user, (_, movies, _, _) in enumerate(asked(transformed, history)):
+        vector, shares = answers[f"vector-{number}-{user}"], answers[f"shares-{number}-{user}"]
+        assert shares.shape == (len(movies), len(vector))
+        # Eight learned numbers, four of EASE, one of recent popularity, which no movie adds to.
+        np.testing.assert_allclose(shares[:, 8:12].sum(axis=0), vector[8:12], atol=1e-5)
+        np.testing.assert_array_equal(shares[:, 12], 0)
+        np.testing.assert_allclose(shares[movies == UNKNOWN_MOVIE], 0, atol=1e-6)
+        if tower.use_history and not (tower.use_id or tower.use_features):
+            np.testing.assert_allclose(shares[:, :8].sum(axis=0), vector[:8], atol=1e-5)
+        if not tower.use_history:
+            np.testing.assert_allclose(shares[:, :8], 0, atol=1e-6)
+
+
+def test_what_movies_add_beside_an_id_and_features_is_their_part_of_the_sum(folder, transformed, history):
+    number = list(CONFIGS).index("id, history, features")
+    answers, alone = np.load(folder / "answers.npz"), list(CONFIGS).index("history")
+    for user, _ in enumerate(asked(transformed, history)):
+        for config in (number, alone):
+            # The first's sum of parts is not brought to length 1, so that the history's part has its own.
+            summed = answers[f"shares-{config}-{user}"][:, :8].sum(axis=0)
+            assert np.linalg.norm(summed) == pytest.approx(1, abs=1e-5)
+
+
+def test_through_hidden_layers_a_share_is_the_difference_without_the_movie(transformed, history):
+    model = model_of(CONFIGS["dense, batch norm"], transformed, history, normalize=True)
+    row = history.rows(4, 5)
+
+    def inputs(kept):
+        of_one = [[0, len(row.movie_index[kept])]]
+        return {
+            "user_index": tf.constant([4]),
+            "history": tf.RaggedTensor.from_row_splits(row.movie_index[kept], of_one[0]),
+            "history_rating": tf.RaggedTensor.from_row_splits(row.rating[kept], of_one[0]),
+            "user_numbers": tf.constant(transformed.user_numbers[4:5]),
+            "user_genres": tf.constant(transformed.user_genres[4:5]),
+        }
+
+    everything = np.arange(len(row.movie_index))
+    shares, whole = (call(inputs(everything)).numpy() for call in (model.user_tower.shares, model.user_tower))
+    for place in (0, len(everything) // 2, len(everything) - 1):
+        without = model.user_tower(inputs(np.delete(everything, place))).numpy()
+        np.testing.assert_allclose(shares[place, :8], (whole - without)[0, :8], atol=1e-5)
 
 
 def test_ratings_predicted_without_tensorflow_are_those_of_the_saved_head(folder, transformed, history):

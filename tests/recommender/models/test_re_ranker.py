@@ -55,3 +55,31 @@ def test_an_empty_place_changes_nothing_for_the_others():
         loss = model.compute_loss({**LISTS, "relevant": np.array([[0, 1, 0], [1, 0, 0]], np.float32)})
     gradients = tape.gradient(loss, model.trainable_variables)
     assert all(np.isfinite(gradient).all() for gradient in gradients)
+
+
+@pytest.mark.parametrize("hidden", [0, 4])
+def test_a_weight_is_the_change_of_the_score_with_the_feature(hidden):
+    model = re_ranker(hidden=hidden)
+    model(LISTS)
+    generator = np.random.default_rng(3)
+    model.set_weights([generator.normal(size=weight.shape) for weight in model.get_weights()])
+    weights = model.weights_of_features(LISTS).numpy()
+    explained = np.zeros((2, 3))
+    for number, name in enumerate(FEATURES):
+        for user, places in ((0, [0, 1, 2]), (1, [0, 1])):
+            values = LISTS[name][user, places]
+            explained[user, places] += weights[user, places, number] * (values - values.mean())
+    rest = (model(LISTS).numpy() - explained)[LISTS["retrieval_score"] > EMPTY]
+    if not hidden:
+        np.testing.assert_allclose(rest, 0, atol=1e-5)
+        return
+    # What is left is the network's own: the biases and the history's length through the active units.
+    kernel, bias, out = [weight.numpy() for layer in model._layers for weight in layer.weights]
+    lengths = np.log(1 + LISTS["history_length"]) - 4.0
+    expected = []
+    for user, places in ((0, [0, 1, 2]), (1, [0, 1])):
+        values = np.stack([LISTS[name][user, places] for name in FEATURES], axis=-1)
+        z = (values - values.mean(axis=0)) / values.std(axis=0)
+        own = lengths[user] * kernel[-1] + bias
+        expected += [((z_of @ kernel[:-1] + own > 0) * own) @ out[:, 0] for z_of in z]
+    np.testing.assert_allclose(rest, expected, rtol=1e-4, atol=1e-4)

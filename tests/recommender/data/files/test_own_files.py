@@ -116,9 +116,9 @@ def test_a_csv_file_is_read_as_python_reads_it(tmp_path_factory, table, delimite
     text = io.StringIO(newline="")
     writer = csv.writer(text, delimiter=delimiter, quoting=quoting, lineterminator=end)
     writer.writerow(["note", "user_id", "movie_id", "rating", "timestamp"])
-    if quoting != csv.QUOTE_ALL:
-        # Python writes these without quotes, and then reads them as the end of a line.
-        table = [(note.replace("\r", ""), *numbers) for note, *numbers in table]
+    # Python writes these without quotes, and then reads them as the end of a line. Between quotes it counts
+    # them as the end of a line, which no editor does.
+    table = [(note.replace("\r", ""), *numbers) for note, *numbers in table]
     writer.writerows(table)
     (folder / "ratings.csv").write_bytes(text.getvalue().encode(encoding, "replace"))
     reader = csv.reader(io.StringIO(text.getvalue(), newline=""), delimiter=delimiter)

@@ -1,0 +1,73 @@
+"""The `marquee explain` command."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from pipelines.options import DEFAULT_ROOT, Root
+from recommender.errors import MarqueeError
+from recommender.explanations.evidence import Evidence, Explainer
+from recommender.explanations.reasons import ranked, reasons_of
+from recommender.explanations.wording import name_of
+from recommender.release import Release
+from recommender.retrieval.exact_index import ExactMovieIndex
+from recommender.retrieval.recommend import Recommender
+
+PARTS = {
+    "profile": "the rest of the user's vector",
+    "popularity": "how many rated it",
+    "mean_rating": "its mean rating",
+    "year_distance": "its year",
+    "genre_match": "its genres",
+    "base": "the same for all",
+}
+"""What the parts of a score are called."""
+
+console = Console()
+
+
+def explain(
+    user: Annotated[int, typer.Option(help="Whom the movie is recommended to.")],
+    movie: Annotated[int, typer.Option(help="The movie's id.")],
+    release: Annotated[
+        Path | None,
+        typer.Option(help="A particular release's folder; the live one under --root if not given."),
+    ] = None,
+    root: Root = DEFAULT_ROOT,
+) -> None:
+    """Say why a movie is recommended to a user: in a sentence, and in numbers that add up to its score."""
+    opened = Release.load(release) if release else Release.open_live(root / "releases")
+    if opened.movie_position(movie) is None:
+        raise MarqueeError(f"--movie {movie}: release {opened.version} has no such movie.")
+    history = opened.history_of(user)
+    if movie in history.movie_ids:
+        raise MarqueeError(f"--movie {movie}: user {user} has rated it, and gets only others.")
+    recommender = Recommender(opened, ExactMovieIndex(opened.movie_ids, opened.movie_vectors))
+    answer = ranked(recommender, user, movie)
+    if answer is None:
+        raise MarqueeError(f"--movie {movie}: the index does not hold it. Run the pipeline again.")
+    rank, found = answer
+    reason = reasons_of(Explainer(recommender), found, history)[0]
+    console.print(f"{escape(name_of(opened.movie(movie)))} is number {rank} for user {user}.")
+    console.print(f"{escape(reason.text)}.", highlight=False, soft_wrap=True)
+    if reason.evidence is not None:
+        console.print(_table(reason.evidence))
+
+
+def _table(evidence: Evidence) -> Table:
+    table = Table(title="What its score is made of")
+    table.add_column("from")
+    table.add_column("adds", justify="right")
+    for ground in evidence.grounds:
+        seen = f"{name_of(ground.movie)}, rated {ground.rating:g}"
+        table.add_row(escape(seen), f"{ground.contribution:+.3f}")
+    table.add_row("all other rated movies", f"{evidence.other_ratings:+.3f}")
+    for name, value in evidence.parts.items():
+        table.add_row(PARTS[name], f"{value:+.3f}")
+    table.add_section()
+    table.add_row("its score", f"{evidence.score:+.3f}")
+    return table
