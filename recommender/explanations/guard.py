@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 from recommender.explanations.context import Context, shown
 from recommender.explanations.wording import name_of
+from recommender.release import Movie
 
 LONGEST: Final = 600
 """Characters of an explanation."""
@@ -63,10 +64,8 @@ class Guard:
     """
 
     def __init__(self, context: Context) -> None:
-        full = {shown(written) for movie in context.movies for written in (movie.title, name_of(movie))}
-        full = {title.translate(_PLAIN_QUOTES) for title in full}
-        titles = full | {_YEAR_LAST.sub("", title) for title in full}
-        self.titles: Final = sorted((title for title in titles if title), key=len, reverse=True)
+        self.titles: Final = _written(context.movies)
+        self._recommended: Final = _any_of(_written([context.movie]))
         genres = {shown(genre) for movie in context.movies for genre in movie.genres}
         self._title: Final = _any_of(self.titles)
         self._genre: Final = _any_of(sorted(genres | set(context.favourite_genres), key=len, reverse=True))
@@ -104,10 +103,10 @@ class Guard:
         """Refuse a whole explanation.
 
         Raises:
-            WordingError: as `check`; or it names no movie at all, or breaks off.
+            WordingError: as `check`; or it does not name the recommended movie, or breaks off.
         """
         self.check(text)
-        if not self._title.search(text.translate(_PLAIN_QUOTES)) or not re.search(
+        if not self._recommended.search(text.translate(_PLAIN_QUOTES)) or not re.search(
             r"[.!?][\"”']?$", text.strip()
         ):
             raise WordingError("nonsense")
@@ -132,6 +131,14 @@ class Guard:
             for length in range(1, len(title))
             if title[length - 1] in ".!?"
         )
+
+
+def _written(movies: Iterable[Movie]) -> list[str]:
+    """How the titles of some movies may be written, longest first."""
+    full = {shown(title) for movie in movies for title in (movie.title, name_of(movie))}
+    full = {title.translate(_PLAIN_QUOTES) for title in full}
+    titles = full | {_YEAR_LAST.sub("", title) for title in full}
+    return sorted((title for title in titles if title), key=len, reverse=True)
 
 
 def _any_of(names: Iterable[str]) -> re.Pattern[str]:

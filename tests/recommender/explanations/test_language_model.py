@@ -69,6 +69,7 @@ def test_a_title_with_a_full_stop_is_not_torn_apart(endpoint: OpenAiEndpoint) ->
         ("", "nonsense"),
         ("   \n ", "nonsense"),
         ("You will like it.", "nonsense"),
+        ("You liked Mr. Smith Goes to Washington, so Blade Runner is for you.", "nonsense"),
         ("You will like Alien because you", "nonsense"),
         ("You will like <b>Alien</b>.", "nonsense"),
         ("See Alien at https://example.org for free.", "nonsense"),
