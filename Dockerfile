@@ -39,7 +39,7 @@ WORKDIR /build
 COPY requirements-dev.txt pyproject.toml ./
 # What to install stands in pyproject.toml, at which version in requirements-dev.txt, as in requirements.txt.
 RUN python -m venv /opt/marquee \
-    && python -c "import tomllib; e = tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']; print(*e['serving'], *e['postgresql'], sep='\n')" > serving.txt \
+    && python -c "import tomllib; e = tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']; print(*e['serving'], *e['postgresql'], *e['llm'], sep='\n')" > serving.txt \
     && pip install --no-cache-dir --only-binary :all: --constraint requirements-dev.txt --requirement serving.txt \
     && pip uninstall --yes pip
 
