@@ -35,7 +35,7 @@ def git_commit() -> str | None:
     try:
         commit = git("rev-parse", "HEAD")
         # A folder that another repository happens to contain says nothing about Marquee.
-        if not git("ls-files", "--error-unmatch", str(folder / "release.py")):
+        if not git("ls-files", "--error-unmatch", str(folder / "__init__.py")):
             return None
         return f"{commit}-changed" if git("status", "--porcelain", "--untracked-files=no") else commit
     except (OSError, subprocess.CalledProcessError):

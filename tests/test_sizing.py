@@ -37,8 +37,8 @@ def test_what_was_measured_is_not_extrapolated():
     assert measured.training_core_hours == pytest.approx((8 * 70.4 * 2 / 3600,) * 2, rel=1e-3)
     assert measured.trainer_gb == pytest.approx(4.225, rel=1e-3)
     assert measured.evaluation_core_hours == pytest.approx(70.23 * 2 / 3600, rel=1e-3)
-    assert measured.worker_gb == pytest.approx(974.66 * 1.048576 / 1000, rel=1e-3)
-    assert measured.worker_peak_gb == pytest.approx(1492.46 * 1.048576 / 1000, rel=1e-3)
+    assert measured.worker_gb == pytest.approx(806.73 * 1.048576 / 1000, rel=1e-3)
+    assert measured.worker_peak_gb == pytest.approx(806.73 * 1.048576 / 1000, rel=1e-3)
 
 
 def test_forty_times_the_ratings_follow_the_growth_that_the_guide_assumes():
@@ -50,8 +50,8 @@ def test_forty_times_the_ratings_follow_the_growth_that_the_guide_assumes():
         (40 * small.training_core_hours[0], 40**1.5 * small.training_core_hours[1])
     )
     assert large.evaluation_core_hours == pytest.approx(40**1.5 * small.evaluation_core_hours)
-    # 6.5 million users who ask 10 times a day, three times as often at the peak; 331 requests a second, 60 %.
-    assert large.pods == -(-40 * 162_541 * 30 // (86_400 * 331 * 0.6)) == 12
+    # 6.5 million users who ask 10 times a day, three times as often at the peak; 502.9 requests a second, 60 %.
+    assert large.pods == -(-40 * 162_541 * 30 // (86_400 * 502.9 * 0.6)) == 8
 
 
 def test_the_large_overlay_has_room_for_a_billion_ratings():
