@@ -93,7 +93,7 @@ def measured(release: Release, users: int, seed: int) -> dict[str, Any]:
             raise SystemExit(f"{release.folder} was made without what explanations take: make another one.")
         started = time.thread_time()
         for each in evidence:
-            because(each, release.version)
+            because(each)
         wording_s += time.thread_time() - started
         lengths.append(len(history.movie_ids))
         for rank, each in enumerate(evidence, start=1):
@@ -157,7 +157,7 @@ async def _worded(release: Release, words: int) -> dict[str, Any]:
                 "movie": name_of(evidence.movie),
                 "outcome": outcome,
                 "said": said,
-                "default": because(evidence, release.version),
+                "default": because(evidence),
             }
         )
         logger.info("user %d: %s in %.1f s: %s", user_id, outcome, seconds[-1], said)

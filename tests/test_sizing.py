@@ -50,7 +50,7 @@ def test_forty_times_the_ratings_follow_the_growth_that_the_guide_assumes():
         (40 * small.training_core_hours[0], 40**1.5 * small.training_core_hours[1])
     )
     assert large.evaluation_core_hours == pytest.approx(40**1.5 * small.evaluation_core_hours)
-    # 6.5 million users who ask 10 times a day, three times as often at the peak; 502.9 requests a second, 60 %.
+    # 6.5 million users who ask 10 times a day, three times as often at the peak; 502.9 a second, 60 % busy.
     assert large.pods == -(-40 * 162_541 * 30 // (86_400 * 502.9 * 0.6)) == 8
 
 

@@ -34,7 +34,7 @@ def reasons_of(explainer: Explainer, recommended: Recommended, history: History)
         return [Reason(because_popular(release.movie(movie_id)), None) for movie_id in movie_ids]
     evidence = explainer.explain(recommended)
     if evidence is not None:
-        return [Reason(because(each, release.version), each) for each in evidence]
+        return [Reason(because(each), each) for each in evidence]
     similar = find_evidence(release, history, np.asarray(movie_ids, dtype=np.int64))
     return [
         Reason(because_you_liked([release.movie(movie_id) for movie_id in liked]), None) for liked in similar

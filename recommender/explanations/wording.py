@@ -54,15 +54,10 @@ def name_of(movie: Movie) -> str:
     return f"{title} ({movie.release_year})"
 
 
-def because(evidence: Evidence, release: str) -> str:
+def because(evidence: Evidence) -> str:
     """Why a movie was recommended, by what added most to its score.
 
-    The same release, user and movie get the same sentence; others get others, where there are several ways to
-    say what is so.
-
-    Args:
-        evidence: Why.
-        release: Version of the release.
+    The same evidence gets the same sentence; other movies get others, where there are several ways to say it.
     """
     if not evidence.grounds:
         return because_you_liked([])
@@ -73,7 +68,7 @@ def because(evidence: Evidence, release: str) -> str:
         if ground.liked == strongest.liked and ground.contribution >= _FAINT * strongest.contribution
     ]
     spoken = ",".join(f"{ground.movie.movie_id}:{ground.rating:g}" for ground in said)
-    choice = zlib.crc32(f"{release},{evidence.movie.movie_id},{spoken}".encode())
+    choice = zlib.crc32(f"{evidence.movie.movie_id},{spoken}".encode())
     openings, additions = _openings(said), _additions(said)
     sentence = openings[choice % len(openings)]
     if additions:
