@@ -17,6 +17,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from qdrant_client.common.version_check import is_compatible
 
+from recommender.explanations import language_model
 from serving.settings import PREFIX, Settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -168,9 +169,15 @@ def test_the_image_sets_what_the_service_reads(final_stage: list[tuple[str, str]
 
 def test_the_composed_service_is_set_as_settings_can_be(services: dict[str, dict[str, Any]]):
     variables = services["api"]["environment"]
-    assert variables.keys() <= {PREFIX + name.upper() for name in Settings.model_fields}
+    assert variables.keys() <= {PREFIX + name.upper() for name in Settings.model_fields} | {
+        language_model.PREFIX + name.upper() for name in language_model.LanguageModelSettings.model_fields
+    }
     settings = Settings.from_environment(
-        {name: value for name, value in variables.items() if name.endswith("_URL")}
+        {
+            name: value
+            for name, value in variables.items()
+            if name.startswith(PREFIX) and name.endswith("_URL")
+        }
     )
     assert settings.redis_url.get_secret_value() == "redis://redis:6379/0"
     assert settings.qdrant_url == services["sync"]["environment"]["QDRANT_URL"] == "http://qdrant:6333"
@@ -179,6 +186,7 @@ def test_the_composed_service_is_set_as_settings_can_be(services: dict[str, dict
         "${MARQUEE_API_KEYS:-}",
         "${MARQUEE_ADMIN_KEYS:-}",
     }
+    assert variables["LLM_API_KEY"] == "${LLM_API_KEY:-}"
 
 
 def test_the_image_copies_only_what_is_there_and_not_ignored(instructions: list[tuple[str, str]]):
