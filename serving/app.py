@@ -4,9 +4,11 @@ import asyncio
 import contextlib
 import gc
 import logging
+import signal
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
@@ -171,6 +173,19 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         for listener in sockets or []:
             announce(listener)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop once what is under way is answered; when told again by Ctrl-C, at once."""
+        if not self.should_exit:
+            super().handle_exit(sig, frame)
+        elif sig == signal.SIGINT:
+            self.force_exit = True  # no more than that: uvicorn raises again each signal that it takes itself
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop answering, and close what the service holds, also when it has to be quick."""
+        await super().shutdown(sockets)
+        if self.force_exit:
+            await self.lifespan.shutdown()
 
 
 def _add_middleware(app: FastAPI, settings: Settings, service: Service, access: Access) -> None:
