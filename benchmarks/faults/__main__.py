@@ -5,8 +5,9 @@
 One JSON object on standard output, progress on standard error. Every fault happens to real servers: the
 service as `python -m serving` on a small release that the pipeline makes first, asked over HTTP; a Redis
 server (Valkey); the engine of qdrant-client behind HTTP and a link that fails; a disk of its own where one
-may be mounted. `violations` of a fault holds what should not have happened: it is empty where all is well,
-and the exit status is 1 where one is not. `tests/serving/test_faults.py` runs the same, fewer times.
+may be mounted. The pipeline is killed, too, in each of its steps. `violations` of a fault holds what should
+not have happened: it is empty where all is well, and the exit status is 1 where one is not.
+`tests/serving/test_faults.py` tries the service's faults in the same way, fewer times.
 """
 
 import json
@@ -32,6 +33,7 @@ from benchmarks.faults.qdrant_failing import qdrant_failing
 from benchmarks.faults.redis_failing import redis_failing
 from benchmarks.faults.release_switches import release_switches
 from benchmarks.faults.running_service import RunningService
+from benchmarks.faults.runs_killed import runs_killed
 from benchmarks.faults.server_killed import server_killed
 from benchmarks.qdrant_over_http import qdrant_over_http
 
@@ -73,6 +75,7 @@ def main(
         "corrupt_files": lambda live, folder: corrupt_files(live, folder, most=24),
         "openapi": _openapi,
         "hostile_requests": hostile_requests,
+        "runs_killed": lambda _, folder: runs_killed(folder, _config(folder), kills=3),
     }
     if unknown := set(only or ()) - faults.keys():
         raise typer.BadParameter(f"no such fault: {', '.join(unknown)}; there are {', '.join(faults)}")
@@ -107,14 +110,19 @@ def main(
 
 def _made(folder: Path) -> Path:
     """Releases, with the one that a short run of the pipeline makes."""
-    config, root = folder / "faults.yaml", folder / "var"
-    config.write_text(_CONFIG)
+    root = folder / "var"
     subprocess.run(
-        [sys.executable, "-m", "pipelines", "run", "--config", str(config), "--root", str(root)],
+        [sys.executable, "-m", "pipelines", "run", "--config", str(_config(folder)), "--root", str(root)],
         check=True,
         stdout=sys.stderr,
     )
     return root / "releases"
+
+
+def _config(folder: Path) -> Path:
+    file = folder / "faults.yaml"
+    file.write_text(_CONFIG)
+    return file
 
 
 def _qdrant(live: Path, folder: Path) -> dict[str, Any]:
