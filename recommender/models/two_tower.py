@@ -134,6 +134,7 @@ class TwoTowerModel(tfrs.Model):
             float32 [users, output dimension].
         """
         users = np.arange(history.n_users, dtype=np.int32) if user_index is None else user_index
+        tables = self.user_tower.tables()
         batches = []
         for start in range(0, history.n_users, batch_size):
             rows = history.rows(start, min(start + batch_size, history.n_users))
@@ -142,6 +143,7 @@ class TwoTowerModel(tfrs.Model):
                 "history": tf.RaggedTensor.from_row_splits(rows.movie_index, rows.row_splits),
                 "history_rating": tf.RaggedTensor.from_row_splits(rows.rating, rows.row_splits),
             }
+            inputs |= self.user_tower.sums(inputs, rows, tables)
             batches.append(self.user_tower(self._with_features(inputs)).numpy())
         return np.concatenate(batches)
 
