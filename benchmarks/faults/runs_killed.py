@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from pipelines.run_record import StepRecord, read_runs
+from pipelines.run_record import read_runs
 from recommender.errors import MarqueeError
 from recommender.release.live import live_version
 from recommender.release.loaded import Release
@@ -22,14 +22,19 @@ logger = logging.getLogger("recommender.benchmarks.faults")
 
 _LOOKS_S: Final = 0.005
 """Between two looks at what a run does."""
-_BETWEEN: Final = "between two steps"
+_NO_STEP: Final = "no step"
+"""Where a kill hit that came between two steps, or after the last."""
+_TRIES: Final = 4
+"""For each time that a step is to be killed: a short one may be over before."""
 
 
 def runs_killed(folder: Path, config: Path, *, kills: int) -> dict[str, Any]:
     """Kill a run at moments drawn from the time that each step takes, then let it come to its end.
 
     The command and all its processes are killed together. What is live in between has to be nothing or a
-    whole release, and what the run ends with has to be what an undisturbed run ended with, to the byte.
+    whole release, and what the run ends with has to be what an undisturbed run ended with, to the byte. Only
+    TensorFlow's own files, which differ from one run to the next, are left out: what the models compute is in
+    the tables, and the models themselves are there as LiteRT's, too.
 
     Args:
         folder: for both runs.
@@ -43,27 +48,34 @@ def runs_killed(folder: Path, config: Path, *, kills: int) -> dict[str, Any]:
 
     random = np.random.default_rng(1)
     violations: list[str] = []
-    killed_in: Counter[str] = Counter()
+    kills_in_all, killed_in = 0, Counter[str]()
     for step in run.steps:
-        for kill in range(kills):
-            assert step.seconds is not None, "nothing came from a cache"
-            killed_in[_killed(config, root, step, random.uniform(0, step.seconds))] += 1
-            violations += [f"{step.name}, kill {kill + 1}: {found}" for found in _half_released(root)]
-        logger.info("killed %d times, last in %s", killed_in.total(), step.name)
+        assert step.seconds is not None, "nothing came from a cache"
+        command, seen = _command(config, root), 0
+        for _ in range(_TRIES * kills):
+            at = _killed(command, root, step.name, random.uniform(0, step.seconds))
+            killed_in.update(at or [_NO_STEP])
+            kills_in_all += 1
+            violations += [f"killed in {at}: {found}" for found in _half_released(root)]
+            seen += step.name in at
+            if seen == kills:
+                break
+            if step.name not in at:  # too late: the cache would answer next time
+                command = [*_command(config, root), "--from", step.name]
+        else:
+            violations.append(f"{step.name} was killed {seen} times only")
+        logger.info("killed %d times, last in %s", kills_in_all, step.name)
     _ran_to_its_end(config, root)
     release = Release.open_live(root / "releases").manifest
-    differing = sorted(
-        name
-        for name in expected.files.keys() | release.files.keys()
-        if expected.files.get(name) != release.files.get(name)
-    )
+    names = sorted(name for name in expected.files.keys() | release.files.keys() if not _is_saved_model(name))
+    differing = [name for name in names if expected.files.get(name) != release.files.get(name)]
     violations += [f"{name} of the release differs" for name in differing]
     if release.metrics != expected.metrics:
         violations.append(f"metrics: {release.metrics} instead of {expected.metrics}")
     return {
-        "kills": killed_in.total(),
+        "kills": kills_in_all,
         "killed_in": dict(killed_in),
-        "files_compared": len(expected.files),
+        "files_compared": len(names),
         "violations": violations,
     }
 
@@ -76,23 +88,27 @@ def _ran_to_its_end(config: Path, root: Path) -> None:
     subprocess.run(_command(config, root), check=True, stdout=sys.stderr)
 
 
-def _killed(config: Path, root: Path, step: StepRecord, seconds: float) -> str:
-    """Start the run, kill it some time into a step, and say what it was at."""
+def _killed(command: list[str], root: Path, step: str, seconds: float) -> list[str]:
+    """Start the run, kill it some time after a step began, and say which steps were under way."""
     before = len(read_runs(root))
     with subprocess.Popen(
-        _command(config, root), start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
-        while process.poll() is None and not _has_begun(root, before, step.name):
+        while process.poll() is None and not _has_begun(root, before, step):
             time.sleep(_LOOKS_S)
         time.sleep(seconds)
         with contextlib.suppress(ProcessLookupError):  # it came to its end
             os.killpg(process.pid, signal.SIGKILL)
-    return next((seen.name for seen in read_runs(root)[0].steps if seen.state == "interrupted"), _BETWEEN)
+    return [seen.name for seen in read_runs(root)[0].steps if seen.state == "interrupted"]
 
 
 def _has_begun(root: Path, runs_before: int, name: str) -> bool:
     runs = read_runs(root)
     return len(runs) > runs_before and runs[0].step(name) is not None
+
+
+def _is_saved_model(name: str) -> bool:
+    return name.endswith(".pb") or "/variables/" in name
 
 
 def _half_released(root: Path) -> list[str]:

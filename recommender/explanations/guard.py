@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from itertools import chain
 from typing import Final, Literal
 
 from recommender.explanations.context import Context, shown
@@ -17,6 +18,12 @@ _QUOTED: Final = re.compile(r"\"[^\"]*\w|(?<!\w)'[^'\n]*\w[^'\n]*'(?!\w)")
 _QUOTED_TITLE: Final = re.compile(rf"([\"'])({_TITLE})([.,;!?]?)\1")
 _MARKUP: Final = re.compile(r"https?:|www\.|[<>{}\[\]`#*|\\_~^=]|[\x00-\x1f]")
 _WORD: Final = re.compile(rf"[^\W\d_][\w'-]*|{_TITLE}")
+_COUNTED: Final = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+_NUMBER: Final = (
+    rf"(?<![\w.,])(?P<number>\d+(?:[.,]\d+)?)(?!\w)(?P<stars>[- ]?stars?\b)?"
+    rf"|\b(?P<counted>{'|'.join(_COUNTED)})(?=[- ]stars?\b)"
+)
+_SENTENCE_END: Final = r"(?P<end>[.!?](?=\s|$))"
 _BEGINS: Final = re.compile(r"[.!?:;\u2013\u2014-]\s*$|^\s*$")
 _PLAIN_QUOTES: Final = str.maketrans("\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb", '\'\'"""""')
 _STARTERS: Final = frozenset(
@@ -53,8 +60,9 @@ class Guard:
 
     Names are known by how they are written: in quotes, or with a capital inside a sentence. Whatever is
     written so must be a title or a genre of the context, a year must be that of one of its movies, and a
-    sentence begins with a title or with one of a few plain words. That refuses honest sentences, too, which
-    costs nothing but the model's words.
+    sentence begins with a title or with one of a few plain words. A number must be one of the context's, and
+    where it counts stars, the rating of the movies that it is said of. That refuses honest sentences, too,
+    which costs nothing but the model's words.
 
     Args:
         context: What may be spoken of.
@@ -70,6 +78,11 @@ class Guard:
         self._title: Final = _any_of(self.titles)
         self._genre: Final = _any_of(sorted(genres | set(context.favourite_genres), key=len, reverse=True))
         self._years: Final = {movie.release_year for movie in context.movies}
+        self._ratings: Final = _ratings_of(context)
+        self._numbers: Final = {*chain(*self._ratings.values()), round(context.mean_rating, 1)} | self._years
+        self._told: Final = re.compile(
+            f"(?P<title>{self._title.pattern})|{_NUMBER}|{_SENTENCE_END}", re.IGNORECASE
+        )
 
     def check(self, text: str) -> None:
         """Refuse a text, or a part of one that ends with a sentence.
@@ -98,6 +111,7 @@ class Guard:
                 continue
             if not begins or word.casefold() not in _STARTERS:
                 raise WordingError("invented")
+        self._check_numbers(text.translate(_PLAIN_QUOTES))
 
     def check_whole(self, text: str) -> None:
         """Refuse a whole explanation.
@@ -122,6 +136,31 @@ class Guard:
         ]
         return ends[-1] if ends else 0
 
+    def _check_numbers(self, text: str) -> None:
+        """Stars are those of the movies named before them since the last ones, else of the next movie."""
+        named: list[str] = []
+        waiting: float | None = None
+        for found in self._told.finditer(text):
+            if found["end"]:
+                named, waiting = [], None
+            elif title := found["title"]:
+                if waiting is not None and waiting not in self._ratings[title.casefold()]:
+                    raise WordingError("invented")
+                named, waiting = ([] if waiting is not None else [*named, title]), None
+            else:
+                counted = found["counted"]
+                value = (
+                    float(_COUNTED.index(counted.casefold()))
+                    if counted
+                    else float(found["number"].replace(",", "."))
+                )
+                if value not in self._numbers:
+                    raise WordingError("invented")
+                if counted or found["stars"]:
+                    if any(value not in self._ratings[title.casefold()] for title in named):
+                        raise WordingError("invented")
+                    named, waiting = [], None if named else value
+
     def _is_inside(self, text: str) -> bool:
         """Whether a text ends within a title that has not come whole yet."""
         folded = text.casefold()
@@ -139,6 +178,17 @@ def _written(movies: Iterable[Movie]) -> list[str]:
     full = {title.translate(_PLAIN_QUOTES) for title in full}
     titles = full | {_YEAR_LAST.sub("", title) for title in full}
     return sorted((title for title in titles if title), key=len, reverse=True)
+
+
+def _ratings_of(context: Context) -> dict[str, set[float]]:
+    """The user's ratings of rated movies and everybody's mean of the recommended one, by written title."""
+    mean = context.movie.rating_mean
+    rated = [(context.movie, None if mean is None else round(mean, 1)), *context.nearest, *context.recent]
+    ratings: dict[str, set[float]] = {}
+    for movie, rating in rated:
+        for title in _written([movie]):
+            ratings.setdefault(title.casefold(), set()).update(() if rating is None else (rating,))
+    return ratings
 
 
 def _any_of(names: Iterable[str]) -> re.Pattern[str]:

@@ -66,6 +66,10 @@ def test_a_title_with_a_full_stop_is_not_torn_apart(endpoint: OpenAiEndpoint) ->
         ('Since you gave "the thing" 5 stars, see Alien.', "invented"),
         ("You will like Alien, made in 1999.", "invented"),
         ("You gave Nine Lanterns 5 stars, so Alien may be for you.", "invented"),
+        ("You gave Blade Runner 4 stars, so see Alien.", "invented"),
+        ("You gave four stars to Blade Runner, so see Alien.", "invented"),
+        ("You gave Blade Runner and Mr. Smith Goes to Washington 5 stars, so see Alien.", "invented"),
+        ("You will like Alien, which 250 people liked.", "invented"),
         ("", "nonsense"),
         ("   \n ", "nonsense"),
         ("You will like it.", "nonsense"),
@@ -83,6 +87,20 @@ def test_what_does_not_keep_to_the_facts_is_thrown_away(
     with pytest.raises(WordingError) as told:
         words_of(endpoint)
     assert told.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        "You gave Blade Runner 5 stars and Mr. Smith Goes to Washington 4 stars. So see Alien.",
+        "You gave five stars to Blade Runner, so Alien, rated 3.5 stars, may be for you.",
+        "Because you rated Mr. Smith Goes to Washington 4.0 stars, Alien (1979) may be for you.",
+        "Blade Runner is of the 1980s, and Alien of 1979: one for you.",
+    ],
+)
+def test_numbers_of_the_facts_may_be_said(endpoint: OpenAiEndpoint, says: str) -> None:
+    endpoint.says = lambda facts: says
+    assert "".join(words_of(endpoint)) == says
 
 
 @pytest.mark.parametrize(
