@@ -1,9 +1,11 @@
 """Vectors and histories of a release as arrays that processes map into memory and share.
 
 The tables are what a release says; these are made of them when it is written, so that a service neither
-decodes nor copies them: it looks at the files' own bytes, and several processes at the same.
+decodes nor copies them: it looks at the files' own bytes, and several processes at the same. Memory that is
+mapped is taken only where somebody looks, though with 16 pages around it.
 """
 
+import os
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Self
@@ -151,6 +153,25 @@ def write_arrays(movies: Path, users: Path, history: Path, folder: Path) -> None
     timestamps = of_history(Columns.TIMESTAMP)
     in_half = timestamps.astype(np.int32)
     save(timestamps=in_half if np.array_equal(in_half, timestamps) else timestamps)
+
+
+class VectorRows:
+    """Single rows of an array of vectors, read from its file: mapped, each would take 64 kB with it.
+
+    Args:
+        file: As `write_arrays` has written it.
+        vectors: The same, mapped.
+    """
+
+    def __init__(self, file: Path, vectors: NDArray[np.float32]) -> None:
+        self._file = file.open("rb", buffering=0)
+        self._row_bytes = vectors.shape[1] * vectors.itemsize
+        self._start = file.stat().st_size - vectors.nbytes
+
+    def __getitem__(self, row: int) -> NDArray[np.float32]:
+        """One vector, float32 [dimension]."""
+        read = os.pread(self._file.fileno(), self._row_bytes, self._start + row * self._row_bytes)
+        return np.frombuffer(read, np.float32)
 
 
 def _mapped(file: Path) -> NDArray[Any]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from recommender.data.columns import Columns
 from recommender.data.rating_scale import HALF_STARS, RatingScale
 from recommender.errors import ReleaseError
-from recommender.release.arrays import ReleaseArrays
+from recommender.release.arrays import ReleaseArrays, VectorRows
 from recommender.release.integrity import verify_release
 from recommender.release.live import list_releases, live_version
 from recommender.release.manifest import ARRAYS, WRITE_AGAIN, Manifest
@@ -73,6 +73,7 @@ class Release:
         self.movie_rating_counts: NDArray[np.int64] = numbers(movies, "rating_count", movies_file)
         self.user_ids: NDArray[np.int64] = numbers(users, Columns.USER_ID, users_file)
         self.user_vectors = self._arrays.user_vectors
+        self._user_rows = VectorRows(folder / ARRAYS / "user_vectors.npy", self.user_vectors)
         self.user_rating_counts: NDArray[np.int64] = numbers(users, "rating_count", users_file)
         for ids, file, rows in (
             (self.movie_ids, movies_file, manifest.counts.movies),
@@ -186,6 +187,10 @@ class Release:
     def user_position(self, user_id: int) -> int | None:
         """The row of a user in `user_ids` and `user_vectors`, or None for an unknown one."""
         return position_of(self.user_ids, user_id)
+
+    def user_vector(self, position: int) -> NDArray[np.float32]:
+        """One row of `user_vectors`, for who asks for few of them: it takes no memory beside."""
+        return self._user_rows[position]
 
     def movie_position(self, movie_id: int) -> int | None:
         """The row of a movie in `movie_ids` and `movie_vectors`, or None for an unknown one."""

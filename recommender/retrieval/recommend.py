@@ -155,7 +155,7 @@ class Recommender:
         """
         rated = RatedMovies.by(self.release, user_id)
         position = self.release.user_position(user_id)
-        vector = self._vector(rated, UNKNOWN) if position is None else self.release.user_vectors[position]
+        vector = self._vector(rated, UNKNOWN) if position is None else self.release.user_vector(position)
         user = Asking(UNKNOWN if position is None else position, rated, vector)
         return self._recommend(user, limit, filter, diversity, timing)
 
@@ -222,7 +222,7 @@ class Recommender:
         if not len(rated.positions):
             return None
         if self.online is None:
-            return None if position == UNKNOWN else self.release.user_vectors[position]
+            return None if position == UNKNOWN else self.release.user_vector(position)
         vector = self.online.user_vector(position, rated.positions, rated.ratings, rated.timestamps)
         return vector if vector.any() else None
 

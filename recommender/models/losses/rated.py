@@ -17,6 +17,15 @@ def rated(history: tf.RaggedTensor, movie_index: tf.Tensor, n_movies: int) -> tf
     Returns:
         bool [batch, movies].
     """
+    size = [tf.cast(history.nrows(), tf.int32), tf.size(movie_index)]
+    return tf.cond(
+        tf.size(history.values) > 0,
+        lambda: _looked_up(history, movie_index, n_movies),
+        lambda: tf.zeros(size, tf.bool),
+    )
+
+
+def _looked_up(history: tf.RaggedTensor, movie_index: tf.Tensor, n_movies: int) -> tf.Tensor:
     distinct, place = tf.unique(movie_index)
     n_distinct = tf.size(distinct)
     # Where each movie of the catalogue stands among the distinct ones; the last place is for the others.
