@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +26,35 @@ logger = logging.getLogger(__name__)
 BEST_WEIGHTS_FILE = "best_weights.npz"
 
 
-def identity(examples: TransformedExamples, config: TrainerConfig, seed: int) -> str:
+@dataclass(frozen=True)
+class WorkerFolders:
+    """Where several workers keep their states of one fit, each in a folder of its own.
+
+    Attributes:
+        of_all: One a worker, which all of them see.
+        index: This worker's.
+    """
+
+    of_all: tuple[Path, ...]
+    index: int
+
+    def __truediv__(self, name: str) -> "WorkerFolders":
+        return WorkerFolders(tuple(folder / name for folder in self.of_all), self.index)
+
+
+def identity(examples: TransformedExamples, config: TrainerConfig, seed: int, replicas: int = 1) -> str:
     """A name for everything that the result of training follows from: 16 hexadecimal digits.
 
     Args:
         examples: Its split manifest holds the hashes of all ratings.
         config: Hyperparameters.
         seed: Of everything random.
+        replicas: Devices of all workers, which share the ratings out.
     """
     split = SplitManifest.read(examples.folder).model_dump(mode="json")
     # Other code may compute something else from the same configuration: the pipeline tells which this is.
     code = os.environ.get("MARQUEE_SOURCE_DIGEST", "")
-    everything = [split, config.model_dump(mode="json"), seed, tf.__version__, code]
+    everything = [split, config.model_dump(mode="json"), seed, replicas, tf.__version__, code]
     return hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -68,17 +86,24 @@ class Checkpoint(tf.keras.callbacks.Callback):
     is complete; then the one before it goes. What an epoch draws follows from its number and from that state,
     so the weights at the end are the same, bit for bit on one machine, however often the fit was killed.
 
+    Several workers write one each, and go on from the newest epoch that all of them have written: they end an
+    epoch together, but not the writing, so each keeps the one before, too.
+
     The last of the callbacks: what it writes is what the others leave.
 
     Args:
-        folder: Of this fit alone; nothing is written without one.
+        folder: Of this fit alone, or those of its workers; nothing is written without one.
         epochs: All epochs of the fit.
         best: What remembers the best epoch, where one is looked for.
     """
 
-    def __init__(self, folder: Path | None, epochs: int, best: BestWeights | None) -> None:
+    def __init__(self, folder: Path | WorkerFolders | None, epochs: int, best: BestWeights | None) -> None:
         super().__init__()
-        self._folder, self._epochs, self._best = folder, epochs, best
+        self._epochs, self._best, self._kept = epochs, best, 1
+        self._folder = folder if isinstance(folder, Path) else None
+        if isinstance(folder, WorkerFolders):
+            self._folder, self._kept = folder.of_all[folder.index], 2
+            _forget_what_not_all_have(folder)
         newest = self._newest()
         self._state = None if newest is None else FitState.read(newest)
         self.curves: EpochLogs = {}
@@ -146,8 +171,8 @@ class Checkpoint(tf.keras.callbacks.Callback):
                 best_epoch=best_epoch,
                 wait=wait,
             ).write(folder)
-        if before is not None:
-            shutil.rmtree(before)
+        for old in _checkpoints(self._folder)[: -self._kept]:
+            shutil.rmtree(old)
 
     def _write_best_weights(self, folder: Path, before: Path | None, is_new: bool) -> None:
         file = folder / BEST_WEIGHTS_FILE
@@ -158,6 +183,18 @@ class Checkpoint(tf.keras.callbacks.Callback):
             file.hardlink_to(before / BEST_WEIGHTS_FILE)
 
     def _newest(self) -> Path | None:
-        if self._folder is None or not self._folder.is_dir():
-            return None
-        return max(self._folder.glob("epoch-*"), default=None)
+        return None if self._folder is None else next(reversed(_checkpoints(self._folder)), None)
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    """Oldest first."""
+    return sorted(folder.glob("epoch-*")) if folder.is_dir() else []
+
+
+def _forget_what_not_all_have(folders: WorkerFolders) -> None:
+    """Leave this worker nothing newer than what every worker has written."""
+    written = [{checkpoint.name for checkpoint in _checkpoints(folder)} for folder in folders.of_all]
+    common = max(set.intersection(*written), default="")
+    for checkpoint in _checkpoints(folders.of_all[folders.index]):
+        if checkpoint.name > common:
+            shutil.rmtree(checkpoint)

@@ -15,14 +15,14 @@ from recommender.models.ranking_head import RankingHead
 from recommender.models.saved_models import save_movie_tower, save_ranking_head, save_user_tower
 from recommender.models.two_tower import TwoTowerModel
 from recommender.retrieval.candidate_features import CandidateFeatures
-from recommender.training.checkpoint import identity
+from recommender.training.checkpoint import WorkerFolders, identity
 from recommender.training.configuration import Tracking, TrainerConfig
 from recommender.training.fit_ranking import fit_ranking
 from recommender.training.fit_re_ranker import FittedReRanker, fit_re_ranker, write_re_ranker
 from recommender.training.fit_retrieval import fit_retrieval
 from recommender.training.precision import compute_in_full
 from recommender.training.report import EpochLogs, TrainingReport
-from recommender.training.strategy import is_chief, make_strategy
+from recommender.training.strategy import is_chief, make_strategy, of_workers
 from recommender.training.tracking import tracked
 
 logger = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ def fit(
     callbacks: list[tf.keras.callbacks.Callback] | None = None,
     *,
     strategy: tf.distribute.Strategy | None = None,
-    checkpoints: Path | None = None,
+    checkpoints: Path | WorkerFolders | None = None,
 ) -> FittedModel:
     """Fit the towers, the ranking head, and the re-ranker on what the towers recall.
 
@@ -184,15 +184,14 @@ def train(
             without TensorFlow), `re_ranker/` where the configuration has one, and `training.json`.
         unfinished: Where a run keeps its state until it is finished, in a folder named after everything that
             the result follows from: killed and started again, it goes on from its last epoch, and another
-            run never does. Nothing is kept without it, or with several workers, which begin anew.
+            run never does. Nothing is kept without it. Several workers have to see the same folder.
     """
     strategy = make_strategy(config)
-    checkpoints = None
-    if unfinished is not None and config.strategy != "multi_worker":
-        checkpoints = unfinished / identity(examples, config, seed)
+    state = unfinished and unfinished / identity(examples, config, seed, strategy.num_replicas_in_sync)
+    checkpoints = state and of_workers(state, strategy)
     if not is_chief(strategy):
-        return fit(examples, config, seed, strategy=strategy)
-    with tracked(tracking, config, seed, examples, checkpoints) as run:
+        return fit(examples, config, seed, strategy=strategy, checkpoints=checkpoints)
+    with tracked(tracking, config, seed, examples, state) as run:
         fitted = fit(examples, config, seed, run.callbacks(), strategy=strategy, checkpoints=checkpoints)
         output.mkdir(parents=True, exist_ok=True)
         compute_in_full(fitted.two_tower)
@@ -218,8 +217,8 @@ def train(
             mlflow_run_id=run.run_id,
         )
         run.finish(report, [report.write(output)], output, examples, movies)
-    if checkpoints is not None:
-        shutil.rmtree(checkpoints, ignore_errors=True)
+    if state is not None:
+        shutil.rmtree(state, ignore_errors=True)
     logger.info(
         "retrieval was best after %d epochs, ranking after %d; fitting took %.0f s",
         fitted.epochs["retrieval"],

@@ -11,7 +11,7 @@ from recommender.features.ragged_history import Batch, RaggedHistory
 from recommender.features.transformed_examples import History, Interactions
 from recommender.models.ranking_head import RankingHead
 from recommender.training.callbacks import BestWeights, Progress, StopOnNaN, Validation
-from recommender.training.checkpoint import Checkpoint
+from recommender.training.checkpoint import Checkpoint, WorkerFolders
 from recommender.training.configuration import TrainerConfig
 from recommender.training.report import EpochLogs
 
@@ -44,7 +44,7 @@ def fit_ranking(
     validation: Interactions,
     epochs: int,
     *,
-    checkpoints: Path | None = None,
+    checkpoints: Path | WorkerFolders | None = None,
 ) -> FittedRanking:
     """Fit the ranking head.
 

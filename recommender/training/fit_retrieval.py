@@ -18,7 +18,7 @@ from recommender.features.transformed_examples import History, Interactions, Par
 from recommender.models.closed_form import ClosedForm
 from recommender.models.two_tower import TwoTowerModel
 from recommender.training.callbacks import BestWeights, OnAveragedWeights, Progress, StopOnNaN, Validation
-from recommender.training.checkpoint import Checkpoint
+from recommender.training.checkpoint import Checkpoint, WorkerFolders
 from recommender.training.configuration import TrainerConfig
 from recommender.training.optimizer import make_optimizer
 from recommender.training.precision import computes_in_half, layers_in_half
@@ -63,7 +63,7 @@ def fit_retrieval(
     *,
     chosen: Mapping[str, float] | None = None,
     strategy: tf.distribute.Strategy | None = None,
-    checkpoints: Path | None = None,
+    checkpoints: Path | WorkerFolders | None = None,
 ) -> FittedRetrieval:
     """Fit the two towers.
 

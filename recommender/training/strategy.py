@@ -1,11 +1,13 @@
 """Training on several devices or several machines."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import tensorflow as tf
 
 from recommender.errors import TrainingError
 from recommender.features.shard import ONE_WORKER, Shard
+from recommender.training.checkpoint import WorkerFolders
 from recommender.training.configuration import TrainerConfig
 
 
@@ -35,6 +37,19 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
 
 def _first_of_workers(resolver: tf.distribute.cluster_resolver.ClusterResolver) -> bool:
     return resolver.task_id == 0 and "chief" not in resolver.cluster_spec().jobs
+
+
+def of_workers(folder: Path, strategy: tf.distribute.Strategy) -> Path | WorkerFolders:
+    """The folder itself, or where there are several workers a folder below it for each."""
+    resolver = strategy.cluster_resolver
+    if resolver is None or resolver.task_type is None:
+        return folder
+    jobs = resolver.cluster_spec().as_dict()
+    workers = [f"{job}-{index}" for job in ("chief", "worker") for index in range(len(jobs.get(job, ())))]
+    return WorkerFolders(
+        tuple(folder / worker for worker in workers),
+        workers.index(f"{resolver.task_type}-{resolver.task_id}"),
+    )
 
 
 def shared_out(

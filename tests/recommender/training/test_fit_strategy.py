@@ -16,7 +16,7 @@ from recommender.training.configuration import RankingTrainingConfig, TrainerCon
 REPOSITORY = Path(__file__).parents[3]
 
 WORKER = """
-import sys
+import logging, sys
 from pathlib import Path
 import recommender
 import tensorflow as tf
@@ -26,14 +26,15 @@ from recommender.training.fit import fit, train
 from recommender.training.strategy import make_strategy
 import numpy as np
 
-folder, config, output = sys.argv[1:]
+folder, config, output, unfinished = sys.argv[1:]
+logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
 config = TrainerConfig.model_validate_json(config)
 if config.strategy == "mirrored":
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 examples = TransformedExamples(Path(folder))
 if config.model.loss == "full_softmax":
-    fitted = train(examples, config, 3, Tracking(), Path(output))
+    fitted = train(examples, config, 3, Tracking(), Path(output), Path(unfinished))
 else:
     fitted = fit(examples, config, 3, strategy=make_strategy(config))
 loss = fitted.curves["retrieval"]["loss"]
@@ -53,8 +54,9 @@ def free_ports(n):
 
 
 def start(transformed, config, output, tf_config=None):
-    arguments = [str(transformed.folder), config.model_dump_json(), str(output)]
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1"}
+    unfinished = output.parent / "unfinished"
+    arguments = [str(transformed.folder), config.model_dump_json(), str(output), str(unfinished)]
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "PYTHONUNBUFFERED": "1"}
     if tf_config is not None:
         environment["TF_CONFIG"] = json.dumps(tf_config)
     return subprocess.Popen(
@@ -72,6 +74,19 @@ def loss_and_weights(file):
         return arrays["loss"], [arrays[name] for name in arrays.files if name != "loss"]
 
 
+def start_both(transformed, config, folder):
+    addresses = [f"localhost:{port}" for port in free_ports(2)]
+    return [
+        start(
+            transformed,
+            config,
+            folder / str(index),
+            {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}},
+        )
+        for index in range(2)
+    ]
+
+
 @pytest.mark.parametrize("loss", ["full_softmax", "in_batch_softmax"])
 @pytest.mark.parametrize("strategy", ["mirrored", "multi_worker"])
 def test_two_replicas_train_one_model_that_learns(strategy, loss, transformed, tmp_path):
@@ -86,16 +101,7 @@ def test_two_replicas_train_one_model_that_learns(strategy, loss, transformed, t
     if strategy == "mirrored":
         workers = [start(transformed, config, tmp_path / "0")]
     else:
-        addresses = [f"localhost:{port}" for port in free_ports(2)]
-        workers = [
-            start(
-                transformed,
-                config,
-                tmp_path / str(index),
-                {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}},
-            )
-            for index in range(2)
-        ]
+        workers = start_both(transformed, config, tmp_path)
     for worker in workers:
         printed, _ = worker.communicate()
         assert worker.returncode == 0, printed
@@ -108,3 +114,37 @@ def test_two_replicas_train_one_model_that_learns(strategy, loss, transformed, t
         _, weights = loss_and_weights(tmp_path / f"{worker}.npz")
         for one, other in zip(expected, weights, strict=True):
             np.testing.assert_array_equal(one, other)
+
+
+def test_workers_that_are_killed_end_with_the_weights_of_those_that_were_not(transformed, tmp_path):
+    config = TrainerConfig(
+        epochs=4,
+        batch_size=16,
+        refit=False,
+        strategy="multi_worker",
+        model=TwoTowerConfig(dimension=8, loss="full_softmax"),
+        ranking=RankingTrainingConfig(epochs=1),
+    )
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    for folder in (killed, whole):
+        folder.mkdir()
+    first, second = start_both(transformed, config, killed)
+    for line in first.stdout:
+        if line.startswith("retrieval: epoch 3"):
+            break
+    second.kill()
+    first.kill()
+    for worker in (first, second):
+        worker.communicate()
+    for folder in (killed, whole):
+        for worker in start_both(transformed, config, folder):
+            printed, _ = worker.communicate()
+            assert worker.returncode == 0, printed
+            assert ("continuing after epoch" in printed) == (folder == killed)
+    assert not list((killed / "unfinished").iterdir())
+    (loss, weights), (expected_loss, expected) = (
+        loss_and_weights(folder / "0.npz") for folder in (killed, whole)
+    )
+    np.testing.assert_array_equal(loss, expected_loss)
+    for one, other in zip(weights, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
