@@ -51,17 +51,17 @@ def runs_killed(folder: Path, config: Path, *, kills: int) -> dict[str, Any]:
     kills_in_all, killed_in = 0, Counter[str]()
     for step in run.steps:
         assert step.seconds is not None, "nothing came from a cache"
-        command, seen = _command(config, root), 0
+        command, seen, longest = _command(config, root), 0, step.seconds
         for _ in range(_TRIES * kills):
-            at = _killed(command, root, step.name, random.uniform(0, step.seconds))
+            at = _killed(command, root, step.name, random.uniform(0, longest))
             killed_in.update(at or [_NO_STEP])
             kills_in_all += 1
             violations += [f"killed in {at}: {found}" for found in _half_released(root)]
             seen += step.name in at
             if seen == kills:
                 break
-            if step.name not in at:  # too late: the cache would answer next time
-                command = [*_command(config, root), "--from", step.name]
+            if step.name not in at:  # too late, and the cache would answer next time
+                command, longest = [*_command(config, root), "--from", step.name], longest / 2
         else:
             violations.append(f"{step.name} was killed {seen} times only")
         logger.info("killed %d times, last in %s", kills_in_all, step.name)
