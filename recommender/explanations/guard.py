@@ -144,7 +144,7 @@ class Guard:
             if found["end"]:
                 named, waiting = [], None
             elif title := found["title"]:
-                if waiting is not None and waiting not in self._ratings[title.casefold()]:
+                if waiting is not None and not self._is_rated(title, waiting):
                     raise WordingError("invented")
                 named, waiting = ([] if waiting is not None else [*named, title]), None
             else:
@@ -157,9 +157,12 @@ class Guard:
                 if value not in self._numbers:
                     raise WordingError("invented")
                 if counted or found["stars"]:
-                    if any(value not in self._ratings[title.casefold()] for title in named):
+                    if not all(self._is_rated(title, value) for title in named):
                         raise WordingError("invented")
                     named, waiting = [], None if named else value
+
+    def _is_rated(self, title: str, value: float) -> bool:
+        return value in self._ratings.get(title.casefold(), ())
 
     def _is_inside(self, text: str) -> bool:
         """Whether a text ends within a title that has not come whole yet."""
