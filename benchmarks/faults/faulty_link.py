@@ -35,7 +35,7 @@ class FaultyLink:
         self.go("whole")
 
     def go(self, way: Way) -> None:
-        """Go on in another way, on open connections too; to "whole" and "refused" they are cut."""
+        """Go on in another way, on open connections too, or they are cut: none of them hears nonsense."""
         asyncio.run_coroutine_threadsafe(self._go(way), self._loop).result()
 
     def close(self) -> None:
@@ -47,7 +47,7 @@ class FaultyLink:
 
     async def _go(self, way: Way) -> None:
         self._way = way
-        if way in ("whole", "refused"):
+        if way in ("whole", "refused", "nonsense"):
             for connection in list(self._open):
                 connection.cancel()
         if way == "refused" and self._listener is not None:
