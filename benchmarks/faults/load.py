@@ -38,6 +38,8 @@ class Answer:
     seconds: float
     text: str
     """The body; what went wrong where no answer came."""
+    began: float
+    """When it was asked, by `time.perf_counter`."""
 
 
 class Load:
@@ -127,8 +129,8 @@ def asked(client: httpx.Client, question: Question) -> Answer:
                 question.path, content=question.body, headers={"Content-Type": "application/json"}
             )
     except httpx.TransportError as error:
-        return Answer(question, 0, time.perf_counter() - began, f"{type(error).__name__}: {error}")
-    return Answer(question, answer.status_code, time.perf_counter() - began, answer.text)
+        return Answer(question, 0, time.perf_counter() - began, f"{type(error).__name__}: {error}", began)
+    return Answer(question, answer.status_code, time.perf_counter() - began, answer.text, began)
 
 
 def milliseconds(answers: Sequence[Answer]) -> dict[str, float]:
