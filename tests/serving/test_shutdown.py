@@ -8,10 +8,10 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import httpx
 import psutil
@@ -60,15 +60,24 @@ def refuses(address: str) -> bool:
     return False
 
 
-def test_a_request_under_way_is_finished_before_the_service_stops(
-    start_service: Callable[..., Any], tmp_path: Path
-) -> None:
-    pipe = tmp_path / "pipe"
+@contextlib.contextmanager
+def answering_slowly(
+    start_service: Callable[..., Any], folder: Path, shutdown_seconds: int
+) -> Iterator[tuple[Any, "Future[httpx.Response]", TextIO]]:
+    """A service with a request under way that is answered with what is written, once that is closed."""
+    pipe = folder / "pipe"
     os.mkfifo(pipe)
-    service = start_service(WITH_SLOW_ROUTE.format(pipe=str(pipe)), shutdown_seconds=30)
+    service = start_service(WITH_SLOW_ROUTE.format(pipe=str(pipe)), shutdown_seconds=shutdown_seconds)
     with ThreadPoolExecutor(1) as threads:
         answer = threads.submit(httpx.get, f"{service.address}/slow", timeout=60)
         writing = pipe.open("w")  # returns once the request is under way
+        yield service, answer, writing
+
+
+def test_a_request_under_way_is_finished_before_the_service_stops(
+    start_service: Callable[..., Any], tmp_path: Path
+) -> None:
+    with answering_slowly(start_service, tmp_path, shutdown_seconds=30) as (service, answer, writing):
         service.process.send_signal(signal.SIGTERM)
         while not refuses(service.address):
             pass
@@ -82,12 +91,7 @@ def test_a_request_under_way_is_finished_before_the_service_stops(
 def test_a_request_that_never_ends_does_not_keep_the_service_from_stopping(
     start_service: Callable[..., Any], tmp_path: Path
 ) -> None:
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    service = start_service(WITH_SLOW_ROUTE.format(pipe=str(pipe)), shutdown_seconds=1)
-    with ThreadPoolExecutor(1) as threads:
-        answer = threads.submit(httpx.get, f"{service.address}/slow", timeout=60)
-        writing = pipe.open("w")
+    with answering_slowly(start_service, tmp_path, shutdown_seconds=1) as (service, answer, writing):
         service.process.send_signal(signal.SIGTERM)
         with pytest.raises(httpx.HTTPError):
             answer.result().raise_for_status()
@@ -98,12 +102,7 @@ def test_a_request_that_never_ends_does_not_keep_the_service_from_stopping(
 def test_ctrl_c_told_again_ends_the_service_at_once(
     start_service: Callable[..., Any], tmp_path: Path
 ) -> None:
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    service = start_service(WITH_SLOW_ROUTE.format(pipe=str(pipe)), shutdown_seconds=3600)
-    with ThreadPoolExecutor(1) as threads:
-        answer = threads.submit(httpx.get, f"{service.address}/slow", timeout=60)
-        writing = pipe.open("w")
+    with answering_slowly(start_service, tmp_path, shutdown_seconds=3600) as (service, answer, writing):
         service.process.send_signal(signal.SIGINT)
         while not refuses(service.address):
             pass
