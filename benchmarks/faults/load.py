@@ -143,7 +143,16 @@ def milliseconds(answers: Sequence[Answer]) -> dict[str, float]:
     }
 
 
-def unexpected(answers: Sequence[Answer], expected: Callable[[Answer], bool]) -> list[str]:
-    """The answers that are not as they should be, told in words; the first of them."""
+def unexpected(answers: Sequence[Answer], should: str, expected: Callable[[Answer], bool]) -> list[str]:
+    """The answers that are not as they should be, told in words; the first of them.
+
+    Args:
+        answers: What came.
+        should: What each should do, in words.
+        expected: Whether one does.
+    """
     wrong = [answer for answer in answers if not expected(answer)]
-    return [f"{answer.question.path}: {answer.status} {answer.text[:300]}" for answer in wrong[:SHOWN]]
+    return [
+        f"should {should}: {answer.question.path}: {answer.status} {answer.text[:300]}"
+        for answer in wrong[:SHOWN]
+    ]

@@ -69,7 +69,9 @@ def release_switches(
                     logger.info("switched %d of %d times", number + 1, switches)
             under_way.wait_for(between)
     answers = under_way.answers
-    wrong = unexpected(answers, lambda answer: _plain(answer) in alone[answer.question])
+    wrong = unexpected(
+        answers, "be one of the two releases' alone", lambda answer: _plain(answer) in alone[answer.question]
+    )
     of_each = [sum(_plain(answer) == alone[answer.question][which] for answer in answers) for which in (1, 0)]
     return {
         "switches": switches,

@@ -114,5 +114,6 @@ def unlisted_movies(rated: ir.Table, movies: ir.Table) -> ir.Table:
             Columns.RELEASE_YEAR: ibis.null("int32"),
             Columns.IMDB_ID: ibis.null("string"),
             Columns.TMDB_ID: ibis.null("int64"),
+            Columns.TAGS: ibis.literal([], type="array<string>"),
         }
     )

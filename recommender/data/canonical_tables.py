@@ -35,6 +35,7 @@ from recommender.data.files.movies_files import MOVIES_SCHEMA, read_movies
 from recommender.data.files.ratings_files import StagedRatings, stage_ratings, staged_ratings
 from recommender.data.files.row_problems import PROBLEMS_SCHEMA, UnreadableRows
 from recommender.data.files.source_files import OWN_FILES, SourceFiles
+from recommender.data.files.tags_file import read_tags
 from recommender.data.source_report import CollectedReport
 from recommender.errors import DataError
 
@@ -86,7 +87,7 @@ def write_canonical_tables(
     for folder in (staging, spill, problems):
         folder.mkdir()
     unreadable = UnreadableRows(problems if keep_unreadable else None)
-    listed = _read_movies(files, unreadable)
+    listed = _read_movies(files, unreadable, spill)
     tables = open_engine(engine, scratch=spill)
     try:
         staged = _stage(tables, files, unreadable, staging)
@@ -139,12 +140,16 @@ def write_canonical_tables(
     )
 
 
-def _read_movies(files: SourceFiles, unreadable: UnreadableRows) -> pa.Table:
+def _read_movies(files: SourceFiles, unreadable: UnreadableRows, scratch: Path) -> pa.Table:
     if files.movies is None:
         return MOVIES_SCHEMA.empty_table()
     position = len(files.ratings)
     links = read_links(files.links, unreadable, position + 1) if files.links is not None else {}
-    return read_movies(files.movies, files.movies_layout, links, unreadable, position)
+    tags: dict[int, list[str]] = {}
+    if files.tags is not None:
+        _logger.info("Reading %s", files.tags.path.name)
+        tags = read_tags(files.tags, scratch, unreadable, files.all().index(files.tags.path))
+    return read_movies(files.movies, files.movies_layout, links, tags, unreadable, position)
 
 
 def _stage(

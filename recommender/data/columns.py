@@ -10,7 +10,7 @@ class Columns:
     missing throughout where the source has none), `source_file`, `source_line`, and `part` where the source
     says which split each rating belongs to.
     Movies: `movie_id` int64, `title` string, `genres` list of strings, `release_year` int32 or missing,
-    `imdb_id` string or missing, `tmdb_id` int64 or missing.
+    `imdb_id` string or missing, `tmdb_id` int64 or missing, `tags` list of strings, most given first.
     """
 
     USER_ID: Final = "user_id"
@@ -33,6 +33,7 @@ class Columns:
     RELEASE_YEAR: Final = "release_year"
     IMDB_ID: Final = "imdb_id"
     TMDB_ID: Final = "tmdb_id"
+    TAGS: Final = "tags"
 
     USER_INDEX: Final = "user_index"
     """Position of the user in `user_features.parquet`, int32."""

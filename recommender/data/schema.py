@@ -140,6 +140,7 @@ _MOVIES: Final[Mapping[str, ColumnSchema]] = {
     Columns.RELEASE_YEAR: ColumnSchema(type="int32", nullable=True),
     Columns.IMDB_ID: ColumnSchema(type="string", required=False, nullable=True),
     Columns.TMDB_ID: ColumnSchema(type="int64", required=False, nullable=True),
+    Columns.TAGS: ColumnSchema(type="array<string>", required=False, nullable=True),
 }
 
 

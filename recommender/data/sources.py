@@ -59,10 +59,10 @@ class ExampleGenConfig(Configuration):
     `~/tensorflow_datasets`."""
     path: str | None = None
     """Under `directory`, seen from where `marquee` is called: a folder or a .zip with ratings and movies in
-    any MovieLens dialect (`u.data` and `u.item`, `ratings.dat` and `movies.dat`, or `ratings.csv` and
-    `movies.csv` and perhaps `links.csv`), or with `ratings.csv` or `ratings.parquet` whose columns are called
-    `user_id`, `movie_id`, `rating` and perhaps `timestamp`, or with the files that `ratings` and `movies`
-    describe."""
+    any MovieLens dialect (`u.data` and `u.item`, `ratings.dat`, `movies.dat` and perhaps `tags.dat`, or
+    `ratings.csv`, `movies.csv` and perhaps `links.csv` and `tags.csv`), or with `ratings.csv` or
+    `ratings.parquet` whose columns are called `user_id`, `movie_id`, `rating` and perhaps `timestamp`, or
+    with the files that `ratings` and `movies` describe."""
     ratings: RatingsFilesConfig | None = None
     """Under `directory`: which files have the ratings, and what their columns are called."""
     movies: MoviesFileConfig | None = None

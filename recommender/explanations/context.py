@@ -12,6 +12,7 @@ from recommender.explanations.wording import name_of
 from recommender.release import History, Movie
 
 FAVOURITE_GENRES: Final = 3
+TAGS: Final = 5
 RECENT: Final = 3
 _LONGEST_NAME: Final = 120
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
@@ -19,7 +20,7 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u206
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The facts of one explanation. Titles and genres are data, whatever they say."""
+    """The facts of one explanation. Titles, genres and tags are data, whatever they say."""
 
     movie: Movie
     """The recommended movie."""
@@ -31,6 +32,8 @@ class Context:
     """What the user rated last, latest first, with the ratings."""
     nearest: tuple[tuple[Movie, float], ...]
     """The rated movies that add most to the score, most first, with the ratings."""
+    tags: tuple[str, ...] = ()
+    """What users most call the recommended movie, most given first."""
 
     @property
     def movies(self) -> list[Movie]:
@@ -46,6 +49,7 @@ class Context:
                 "mean_rating_of_all": None
                 if self.movie.rating_mean is None
                 else round(self.movie.rating_mean, 1),
+                **({"tags": [shown(tag) for tag in self.tags]} if self.tags else {}),
             },
             "most_important_ratings": [_rated(movie, rating) for movie, rating in self.nearest],
             "recent_ratings": [_rated(movie, rating) for movie, rating in self.recent],
@@ -79,6 +83,7 @@ def context_of(explainer: Explainer, evidence: Evidence, history: History) -> Co
             for row in known[::-1][:RECENT].tolist()
         ),
         nearest=tuple((ground.movie, ground.rating) for ground in evidence.grounds),
+        tags=release.tags(evidence.movie.movie_id)[:TAGS],
     )
 
 

@@ -50,7 +50,7 @@ def write_embeddings(examples: Path, transformed: TransformedExamples, model: Pa
     stars = np.bincount(rated, ratings.column(Columns.RATING).to_numpy(), minlength=transformed.n_movies)
     catalogue = pq.read_table(
         transformed.folder / "movies.parquet",
-        columns=[Columns.MOVIE_ID, Columns.TITLE, Columns.GENRES, Columns.RELEASE_YEAR],
+        columns=[Columns.MOVIE_ID, Columns.TITLE, Columns.GENRES, Columns.RELEASE_YEAR, Columns.TAGS],
     )
     catalogue = catalogue.append_column("rating_count", pa.array(counts, pa.int64()))
     means = pa.array(stars / np.maximum(counts, 1), mask=counts == 0)

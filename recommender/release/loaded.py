@@ -18,7 +18,7 @@ from recommender.release.integrity import verify_release
 from recommender.release.live import list_releases, live_version
 from recommender.release.manifest import ARRAYS, WRITE_AGAIN, Manifest
 from recommender.release.positions import position_of, positions_of
-from recommender.release.tables import MOVIES_SCHEMA, USERS_SCHEMA, numbers, read_columns
+from recommender.release.tables import MOVIES_SCHEMA, USERS_SCHEMA, column_names, numbers, read_columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +93,8 @@ class Release:
         ]
         self._years: list[int | None] = movies[Columns.RELEASE_YEAR].to_pylist()
         self._means: list[float | None] = movies["rating_mean"].to_pylist()
+        # As lists of strings, those of ML-25M would take four times the memory, and few are asked for.
+        self._tags = movies[Columns.TAGS].combine_chunks() if Columns.TAGS in movies.column_names else None
 
         self.raters = self._arrays.raters
         self.highest_rating = float(self._arrays.rating_values.max(initial=0.0))
@@ -117,9 +119,9 @@ class Release:
         """
 
         def table(name: str, schema: pa.Schema) -> pa.Table:
-            return read_columns(
-                folder / name, schema, [column for column in schema.names if column != Columns.EMBEDDING]
-            )
+            path = folder / name
+            absent = {Columns.EMBEDDING} | ({Columns.TAGS} - set(column_names(path)))
+            return read_columns(path, schema, [column for column in schema.names if column not in absent])
 
         release = cls(
             folder, manifest, table("movies.parquet", MOVIES_SCHEMA), table("users.parquet", USERS_SCHEMA)
@@ -217,6 +219,17 @@ class Release:
             rating_count=int(self.movie_rating_counts[position]),
             rating_mean=self._means[position],
         )
+
+    def tags(self, movie_id: int) -> tuple[str, ...]:
+        """What users have called a movie, most given first; empty where the source has no tags.
+
+        Raises:
+            KeyError: a movie that the release does not know.
+        """
+        position = self.movie_position(movie_id)
+        if position is None:
+            raise KeyError(movie_id)
+        return () if self._tags is None else tuple(self._tags[position].as_py() or ())
 
     @property
     def rating_counts(self) -> NDArray[np.int64]:

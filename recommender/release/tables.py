@@ -20,12 +20,13 @@ MOVIES_SCHEMA: Final = pa.schema(
         (Columns.TITLE, pa.string()),
         (Columns.GENRES, pa.list_(pa.string())),
         (Columns.RELEASE_YEAR, pa.int32()),
+        (Columns.TAGS, pa.list_(pa.string())),
         ("rating_count", pa.int64()),
         ("rating_mean", pa.float64()),
         (Columns.EMBEDDING, pa.list_(pa.float32())),
     ]
 )
-"""Columns of `movies.parquet`, sorted by `movie_id`."""
+"""Columns of `movies.parquet`, sorted by `movie_id`; a file without `tags` is read, too."""
 USERS_SCHEMA: Final = pa.schema(
     [
         (Columns.USER_ID, pa.int64()),
@@ -44,6 +45,19 @@ HISTORY_SCHEMA: Final = pa.schema(
 )
 """Columns of `history.parquet`, sorted by `user_id`, then `timestamp`."""
 _REMEDY: Final = "Write the release again with the pipeline."
+
+
+def column_names(path: Path) -> list[str]:
+    """What the columns of a table are called.
+
+    Raises:
+        ReleaseError: the file cannot be read as a table.
+    """
+    try:
+        names: list[str] = pq.read_schema(path).names
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise ReleaseError(f"{path} cannot be read as a table: {error}. {_REMEDY}") from error
+    return names
 
 
 def read_columns(path: Path, schema: pa.Schema, columns: Sequence[str]) -> pa.Table:

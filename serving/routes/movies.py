@@ -68,6 +68,8 @@ class Genres(BaseModel):
 class DescribedMovie(MovieDetails):
     """One movie."""
 
+    tags: list[str] = Field(examples=[["space", "aliens", "atmospheric"]])
+    """What users have called it, most given first; may be empty."""
     release: str = Field(examples=["20260314T092653Z-5f0c6f1f"])
     """The release that answered."""
 
@@ -155,7 +157,11 @@ def movie(request: Request, service: ServiceDependency, movie_id: MovieId) -> Re
     return of_release(
         request,
         release.version,
-        lambda: DescribedMovie(**details_of(release.movie(movie_id)), release=release.version),
+        lambda: DescribedMovie(
+            **details_of(release.movie(movie_id)),
+            tags=list(release.tags(movie_id)),
+            release=release.version,
+        ),
     )
 
 

@@ -432,7 +432,7 @@ async function showMovie(known = null) {
   }
   const id = state.movie;
   element("movie-title").textContent = known ? spokenTitle(known) : "…";
-  element("movie-people").textContent = "";
+  element("movie-people").textContent = element("movie-tags").textContent = "";
   element("movie-problem").textContent = "";
   element("movie-retry").hidden = true;
   element("movie-rating").replaceChildren();
@@ -449,6 +449,7 @@ async function showMovie(known = null) {
     element("movie-title").textContent = spokenTitle(movie);
     describe(dialog, movie);
     element("movie-people").textContent = peopleOf(movie);
+    element("movie-tags").textContent = movie.tags.length ? `Tagged ${movie.tags.join(", ")}.` : "";
     if (mayRate()) element("movie-rating").replaceChildren(ratingOf(movie));
     const rows = similar.items.map((other) => movieRow(other, open));
     fill(element("similar"), rows.length ? rows : [emptyRow("None is near this one.")]);

@@ -33,6 +33,7 @@ def write_parts(folder: Path, seed: int) -> dict[str, Path]:
         "title": ["A movie"] * MOVIES,
         "genres": [["Drama"], ["Comedy"], []] * (MOVIES // 3),
         "release_year": [1990, None] * (MOVIES // 2),
+        "tags": [[]] * MOVIES,
         "rating_count": range(MOVIES),
         "rating_mean": [3.0] * MOVIES,
         "embedding": vectors[:MOVIES],

@@ -44,6 +44,7 @@ def _parts(folder: Path, users: int, movies: int, ratings: int, dimension: int) 
                 "title": ["A title"] * movies,
                 "genres": [[]] * movies,
                 "release_year": [None] * movies,
+                "tags": [[]] * movies,
                 "rating_count": [0] * movies,
                 "rating_mean": [None] * movies,
                 "embedding": [[0.0] * dimension] * movies,

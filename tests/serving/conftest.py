@@ -125,6 +125,9 @@ def small_releases(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "title": [title if year is None else f"{title} ({year})" for title, year, _ in MOVIES],
         "genres": [genres.split() for _, _, genres in MOVIES],
         "release_year": [year for _, year, _ in MOVIES],
+        "tags": [
+            ["slow"] * ("Drama" in genres) + ["<b>loud</b>"] * ("Action" in genres) for *_, genres in MOVIES
+        ],
         "rating_count": [len(ratings) for ratings in rated],
         "rating_mean": [math.fsum(ratings) / len(ratings) if ratings else None for ratings in rated],
         "embedding": movie_vectors.tolist(),

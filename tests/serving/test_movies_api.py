@@ -69,6 +69,7 @@ def test_a_movie_is_described(client: TestClient, live_release: Release) -> None
         "genres": list(movie.genres),
         "rating_count": movie.rating_count,
         "rating_mean": round(movie.rating_mean, 3),
+        "tags": ["slow"],
         "release": live_release.version,
     }
 

@@ -328,6 +328,9 @@ def test_a_movie_opens_with_those_similar_to_it(page: Page) -> None:
     expect(dialog).to_be_visible()
     expect(page.locator("#similar .title")).to_have_count(6)
     expect(page.locator("#movie-people")).to_contain_text("Rated by")
+    movie_id = page.url.rpartition("movie=")[2]
+    tags = page.request.get(f"api/v1/movies/{movie_id}").json()["tags"]
+    assert page.locator("#movie-tags").text_content() == (f"Tagged {', '.join(tags)}." if tags else "")
     assert title not in titles(page, "similar")
 
     nearest = page.locator("#similar .title button").first

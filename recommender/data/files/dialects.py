@@ -8,6 +8,7 @@ from recommender.data.files.delimited_rows import DelimitedLayout, FieldError, R
 from recommender.data.files.movies_files import MoviesLayout
 from recommender.data.files.ratings_files import RatingsColumns, RatingsFile, RatingsLayout
 from recommender.data.files.source_files import SourceFiles
+from recommender.data.files.tags_file import TagsFile, TagsLayout
 from recommender.data.rating_scale import HALF_STARS, RatingScale
 from recommender.errors import DataError
 
@@ -49,6 +50,8 @@ class Dialect:
     ratings: RatingsLayout
     movies: MoviesLayout
     scale: RatingScale
+    tags: TagsLayout | None = None
+    """Where it has any."""
 
 
 def _flagged_genres(row: Row) -> list[str]:
@@ -113,6 +116,7 @@ DIALECTS: Final = (
             "movies.dat", DelimitedLayout("::", ("movie id", "title", "genres")), _plain_title, _barred_genres
         ),
         HALF_STARS,
+        TagsLayout("tags.dat", DelimitedLayout("::", ("user id", "movie id", "tag", "timestamp"))),
     ),
     Dialect(
         "csv",
@@ -126,6 +130,9 @@ DIALECTS: Final = (
             _barred_genres,
         ),
         HALF_STARS,
+        TagsLayout(
+            "tags.csv", DelimitedLayout(",", ("userId", "movieId", "tag"), has_header=True, quoted=True)
+        ),
     ),
     Dialect(
         "recbole",
@@ -158,6 +165,7 @@ DIALECTS: Final = (
 SOURCE_FILE_NAMES: Final = frozenset(
     {LINKS_FILE}
     | {name for dialect in DIALECTS for name in (dialect.ratings.file_name, dialect.movies.file_name)}
+    | {dialect.tags.file_name for dialect in DIALECTS if dialect.tags is not None}
 )
 """Names of all files that any dialect reads."""
 
@@ -203,6 +211,9 @@ def find_source_files(folder: Path, scale: RatingScale | None = None) -> SourceF
         movies,
         dialect.movies,
         links if links.name in names_there else None,
+        TagsFile(place / dialect.tags.file_name, dialect.tags)
+        if dialect.tags is not None and dialect.tags.file_name in names_there
+        else None,
         scale or dialect.scale,
     )
 

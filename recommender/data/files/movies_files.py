@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import pyarrow as pa
@@ -24,10 +25,12 @@ MOVIES_SCHEMA: Final = pa.schema(
         (Columns.RELEASE_YEAR, pa.int32()),
         (Columns.IMDB_ID, pa.string()),
         (Columns.TMDB_ID, pa.int64()),
+        (Columns.TAGS, pa.list_(pa.string())),
     ]
 )
 """The canonical columns of movies."""
 
+_NO_TAGS: Final[Mapping[int, list[str]]] = MappingProxyType({})
 _YEAR = re.compile(r"\((\d{4})(?:[-\u2013]\s?\d{0,4})?\)(?:\s*\((?:V|TV)\))?\s*$")
 
 
@@ -41,13 +44,17 @@ def release_year(title: str) -> int | None:
     return int(found[1]) if found else None
 
 
+def _no_tags(_row: Mapping[str, Any]) -> list[str]:
+    return []
+
+
 def _year_in_title(_row: Mapping[str, Any], title: str) -> int | None:
     return release_year(title)
 
 
 @dataclass(frozen=True)
 class MoviesLayout:
-    """How a file of movies is laid out, and where in a row its title, genres and year stand."""
+    """How a file of movies is laid out, and where in a row its title, genres, year and tags stand."""
 
     file_name: str
     fields: DelimitedLayout
@@ -56,6 +63,7 @@ class MoviesLayout:
     genres: Callable[[Mapping[str, Any]], list[str]]
     year: Callable[[Mapping[str, Any], str], int | None] = _year_in_title
     """From a row and the title in it."""
+    tags: Callable[[Mapping[str, Any]], list[str]] = _no_tags
     kinds: Mapping[str, tuple[str, ...]] | None = None
     """What each column of a Parquet file that is read may hold; None where only text is read."""
 
@@ -64,6 +72,7 @@ def read_movies(
     path: Path,
     layout: MoviesLayout,
     links: Mapping[int, Links],
+    tags: Mapping[int, list[str]] = _NO_TAGS,
     unreadable: UnreadableRows = REFUSED,
     source_file: int = 0,
 ) -> pa.Table:
@@ -73,13 +82,14 @@ def read_movies(
         path: The file.
         layout: How it is laid out.
         links: Where else movies are known.
+        tags: What movies are called, beside what the file says.
         unreadable: What becomes of rows that cannot be read; a movie that comes again is one.
         source_file: Position of the file in the report.
 
     Raises:
         DataError: the file cannot be read, its header is another, or rows in it cannot be read.
     """
-    movies: dict[int, tuple[str, list[str], int | None]] = {}
+    movies: dict[int, tuple[str, list[str], int | None, list[str]]] = {}
     problems: list[RowProblem] = []
     id_column = layout.fields.columns[0]
     for line, row in _rows(path, layout, problems):
@@ -90,7 +100,8 @@ def read_movies(
                 raise FieldError(id_column, str(movie_id), "comes a second time")
             if not title:
                 raise FieldError("title", title, "is missing")
-            movies[movie_id] = (title, layout.genres(row), layout.year(row, title))
+            own = layout.genres(row), layout.year(row, title), layout.tags(row) or tags.get(movie_id, [])
+            movies[movie_id] = (title, *own)
         except FieldError as error:
             problems.append(RowProblem(line, error.field, error.value, error.wrong))
     problems.sort(key=lambda problem: problem.line)
@@ -99,9 +110,10 @@ def read_movies(
     if not movies:
         raise DataError(f"{path} holds no movies, only its header or blank lines. Copy or unpack it again.")
     ids = sorted(movies)
-    titles, genres, years = zip(*(movies[movie_id] for movie_id in ids), strict=True)
+    titles, genres, years, called_in_words = zip(*(movies[movie_id] for movie_id in ids), strict=True)
     known = [links.get(movie_id, Links()) for movie_id in ids]
-    columns = (ids, titles, genres, years, [link.imdb_id for link in known], [link.tmdb_id for link in known])
+    numbers = [link.imdb_id for link in known], [link.tmdb_id for link in known]
+    columns = (ids, titles, genres, years, *numbers, called_in_words)
     return pa.table(
         [pa.array(column, kind) for column, kind in zip(columns, MOVIES_SCHEMA.types, strict=True)],
         schema=MOVIES_SCHEMA,

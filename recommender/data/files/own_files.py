@@ -21,6 +21,7 @@ from recommender.data.files.parquet_files import is_parquet
 from recommender.data.files.rating_values import TimestampUnit
 from recommender.data.files.ratings_files import RatingsColumns, RatingsFile, RatingsLayout
 from recommender.data.files.source_files import OWN_FILES, SourceFiles
+from recommender.data.files.tags_file import MOST_TAGS
 from recommender.data.rating_scale import RatingScale
 from recommender.errors import DataError
 
@@ -69,6 +70,9 @@ class MoviesColumns(Configuration):
     release_year: str | None = None
     """Without this, `release_year` if there is such a column, or else the year in brackets behind the
     title."""
+    tags: str | None = None
+    """What users call the movie in a few words, the most telling first. Without this, `tags` if there is such
+    a column."""
 
 
 class MoviesFileConfig(Configuration):
@@ -81,7 +85,7 @@ class MoviesFileConfig(Configuration):
     columns: MoviesColumns = Field(default_factory=MoviesColumns)
     """What the file calls the columns."""
     genre_separator: str = Field(default="|", min_length=1)
-    """Between the genres of a movie, unless they are a list of Parquet's."""
+    """Between the genres of a movie, and between its tags, unless they are a list of Parquet's."""
 
 
 def find_files(
@@ -117,6 +121,7 @@ def find_files(
         _files(folder, movies.file, "movies")[0] if movies else None,
         _movies_layout(movies or MoviesFileConfig()),
         links=None,
+        tags=None,
         scale=scale,
     )
 
@@ -179,15 +184,22 @@ def _movies_layout(config: MoviesFileConfig) -> MoviesLayout:
     columns = config.columns
     genres_column = columns.genres or Columns.GENRES
     year_column = columns.release_year or Columns.RELEASE_YEAR
-    named = (columns.movie_id, columns.title, columns.genres, columns.release_year)
+    tags_column = columns.tags or Columns.TAGS
+    named = (columns.movie_id, columns.title, columns.genres, columns.release_year, columns.tags)
 
     def title(row: Mapping[str, Any]) -> str:
         return str(row[columns.title])
 
+    def words(row: Mapping[str, Any], column: str) -> list[str]:
+        given = row.get(column, "")
+        words = given if isinstance(given, list) else given.split(config.genre_separator)
+        return [word.strip() for word in words if word and word.strip()]
+
     def genres(row: Mapping[str, Any]) -> list[str]:
-        given = row.get(genres_column, "")
-        genres = given if isinstance(given, list) else given.split(config.genre_separator)
-        return [genre.strip() for genre in genres if genre and genre.strip()]
+        return words(row, genres_column)
+
+    def tags(row: Mapping[str, Any]) -> list[str]:
+        return list(dict.fromkeys(tag.lower() for tag in words(row, tags_column)))[:MOST_TAGS]
 
     def year(row: Mapping[str, Any], title: str) -> int | None:
         given = row.get(year_column, "").strip()
@@ -209,10 +221,12 @@ def _movies_layout(config: MoviesFileConfig) -> MoviesLayout:
         title,
         genres,
         year,
+        tags,
         kinds={
             columns.movie_id: ("numbers", "text"),
             columns.title: ("text", "numbers"),
             genres_column: ("lists of text", "text"),
             year_column: ("numbers", "text"),
+            tags_column: ("lists of text", "text"),
         },
     )

@@ -6,6 +6,7 @@ from typing import Final
 
 from recommender.data.files.movies_files import MoviesLayout
 from recommender.data.files.ratings_files import RatingsFile
+from recommender.data.files.tags_file import TagsFile
 from recommender.data.rating_scale import RatingScale
 
 OWN_FILES: Final = "own files"
@@ -22,10 +23,12 @@ class SourceFiles:
     movies: Path | None
     movies_layout: MoviesLayout
     links: Path | None
+    tags: TagsFile | None
     scale: RatingScale | None
     """The values that a rating can take; None where only the ratings tell."""
 
     def all(self) -> list[Path]:
         """Every file that will be read, in the order of the report."""
-        others = (path for path in (self.movies, self.links) if path is not None)
+        tags = self.tags.path if self.tags is not None else None
+        others = (path for path in (self.movies, self.links, tags) if path is not None)
         return [*(file.path for file in self.ratings), *others]

@@ -29,6 +29,7 @@ def placed(empty_parts: dict[str, Path], tmp_path: Path) -> Release:
             [f"Movie {movie}" for movie in ids],
             [[GENRES[movie % 2]] for movie in ids],
             pa.nulls(N, pa.int32()),
+            [[]] * N,
             np.full(N, 50),
             np.full(N, 3.0),
             to_column(vectors.astype(np.float32)),

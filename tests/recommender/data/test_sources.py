@@ -64,9 +64,9 @@ def test_tables_are_canonical_and_sorted(tmp_path):
         (2, 10, 4.5, 300, 0, 2),
     ]
     assert rows(tmp_path / "out/movies.parquet") == [
-        (10, "A (1995)", ["War", "Drama"], 1995, None, None),
-        (20, "B", [], None, None, None),
-        (30, "C (1990)", ["War"], 1990, None, None),
+        (10, "A (1995)", ["War", "Drama"], 1995, None, None, []),
+        (20, "B", [], None, None, None, []),
+        (30, "C (1990)", ["War"], 1990, None, None, []),
     ]
     types = [str(field.type) for field in pq.read_schema(tmp_path / "out/ratings.parquet")]
     assert types == ["int64", "int64", "float", "int64", "int16", "int64"]
@@ -78,6 +78,7 @@ def test_tables_are_canonical_and_sorted(tmp_path):
         "int32",
         "string",
         "int64",
+        "list",
     ]
     assert (report.n_ratings, report.n_users, report.n_movies, report.n_rated_movies) == (4, 2, 3, 3)
 
@@ -117,9 +118,9 @@ def test_rated_movies_that_are_not_listed_are_added_and_counted(tmp_path):
     folder = write(tmp_path / "in", {**SMALL, "movies.csv": b"movieId,title,genres\n20,B,War\n"})
     report = ingest(directory(folder), tmp_path / "out", tmp_path / "downloads")
     assert rows(tmp_path / "out/movies.parquet") == [
-        (10, "Movie 10", [], None, None, None),
-        (20, "B", ["War"], None, None, None),
-        (30, "Movie 30", [], None, None, None),
+        (10, "Movie 10", [], None, None, None, []),
+        (20, "B", ["War"], None, None, None, []),
+        (30, "Movie 30", [], None, None, None, []),
     ]
     assert 'Added 2 rated movies that movies.csv lacks, as "Movie <id>".' in report.notes
 
@@ -203,14 +204,14 @@ def test_movielens_1m_is_read_whole(tmp_path):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
-def test_movielens_latest_small_is_read_whole_with_its_links(tmp_path):
+def test_movielens_latest_small_is_read_whole_with_its_links_and_tags(tmp_path):
     report = ingest(directory(shared("ml-latest-small.zip")), tmp_path / "out", tmp_path / "downloads")
     assert (report.n_ratings, report.n_users, report.n_movies) == (100_836, 610, 9_742)
     assert (report.dialect, report.n_rated_movies, report.notes) == ("csv", 9_724, ())
     assert report.archive_sha256 == "696d65a3dfceac7c45750ad32df2c259311949efec81f0f144fdfb91ebc9e436"
     assert rows(tmp_path / "out/movies.parquet")[0] == (
         *(1, "Toy Story (1995)", ["Adventure", "Animation", "Children", "Comedy", "Fantasy"]),
-        *(1995, "0114709", 862),
+        *(1995, "0114709", 862, ["pixar", "fun"]),
     )
 
 
@@ -244,7 +245,7 @@ def test_movielens_is_fetched_from_a_mirror_and_named(tmp_path):
     assert (report.source, report.dialect) == ("MovieLens Latest Small from GroupLens", "csv")
     assert report.address == f"{archive.parent.as_uri()}/ml-latest-small.zip"
     assert report.files == tuple(
-        f"ml-latest-small.zip!ml-latest-small/{name}.csv" for name in ("ratings", "movies", "links")
+        f"ml-latest-small.zip!ml-latest-small/{name}.csv" for name in ("ratings", "movies", "links", "tags")
     )
 
 

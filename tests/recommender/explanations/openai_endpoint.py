@@ -88,10 +88,11 @@ def faithful(facts: dict[str, Any]) -> str:
 
 
 def obedient(facts: dict[str, Any]) -> str:
-    """What a model says that takes a title for an instruction, and falls back on doing its work."""
+    """What a model says that takes a title or a tag for an instruction, and falls back on doing its work."""
+    recommended = facts["recommended"]
     titles = [each["title"] for each in (*facts["most_important_ratings"], *facts["recent_ratings"])]
-    for title in [facts["recommended"]["title"], *titles]:
-        found = re.search(r"say (\w+)", title, re.IGNORECASE)
+    for name in [recommended["title"], *recommended.get("tags", ()), *titles]:
+        found = re.search(r"say (\w+)", name, re.IGNORECASE)
         if found:
             return f"{found.group(1).upper()}. {faithful(facts)}"
     return faithful(facts)

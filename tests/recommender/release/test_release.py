@@ -49,6 +49,7 @@ MOVIES = {
     "title": ["Alpha (1990)", "Beta", "Gamma (2001)"],
     "genres": [["Drama"], [], ["Comedy", "Crime"]],
     "release_year": [1990, None, 2001],
+    "tags": [["slow burn", "lisbon"], [], None],
     "rating_count": [1, 2, 2],
     "rating_mean": [4.0, 3.0, None],
     "embedding": [[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]],
@@ -389,8 +390,17 @@ def test_a_loaded_release_knows_its_movies_and_users(folder: Path) -> None:
         "Gamma (2001)", ("Comedy", "Crime"), 2001, None,
     )  # fmt: skip
     assert release.movie(20).release_year is None
-    with pytest.raises(KeyError):
-        release.movie(25)
+    assert [release.tags(movie_id) for movie_id in (10, 20, 30)] == [("slow burn", "lisbon"), (), ()]
+    for look_up in (release.movie, release.tags):
+        with pytest.raises(KeyError):
+            look_up(25)
+
+
+def test_tables_without_tags_make_a_release_without(parts: dict[str, Path], releases: Path) -> None:
+    movies = parts["movies.parquet"]
+    pq.write_table(pq.read_table(movies).drop_columns("tags"), movies)
+    release = Release.load(releases / write_release(releases, parts, MANIFEST))
+    assert release.tags(10) == ()
 
 
 def test_history_is_what_a_user_rated_oldest_first(folder: Path) -> None:

@@ -67,8 +67,8 @@ def test_columns_may_be_called_anything_and_others_are_ignored(shop):
     )
     assert rows(shop) == [(1, 10, 3.0, 200, 0, 3), (1, 20, 7.5, 300, 0, 2)]
     assert rows(shop, "movies") == [
-        (10, "Tea", ["Drinks, hot", "Leaves"], 1999, None, None),
-        (20, "Café", [], None, None, None),
+        (10, "Tea", ["Drinks, hot", "Leaves"], 1999, None, None, []),
+        (20, "Café", [], None, None, None, []),
     ]
     assert (report.dialect, report.files) == ("own files", ("orders.csv", "articles.csv"))
     assert report.rating_scale == RatingScale(min=1, max=10, step=0.5)
@@ -80,7 +80,7 @@ def test_canonical_names_need_no_configuration(shop):
     (shop / "movies.csv").write_text("movie_id,title,genres\n10,Tea (1999),Drinks|Leaves\n")
     report = read(shop)
     assert rows(shop) == [(1, 10, 90.0, 7, 0, 2)]
-    assert rows(shop, "movies") == [(10, "Tea (1999)", ["Drinks", "Leaves"], 1999, None, None)]
+    assert rows(shop, "movies") == [(10, "Tea (1999)", ["Drinks", "Leaves"], 1999, None, None, [])]
     assert report.rating_scale is None
 
 
@@ -246,8 +246,8 @@ def test_without_times_movies_and_genres_the_report_says_what_falls_away(shop):
     assert rows(shop) == [(1, 10, 5.0, None, 0, 4), (1, 20, 3.0, None, 0, 3), (2, 10, 4.0, None, 0, 2)]
     assert pq.read_schema(shop.parent / "shop read/ratings.parquet").field("timestamp").type == pa.int64()
     assert rows(shop, "movies") == [
-        (10, "Movie 10", [], None, None, None),
-        (20, "Movie 20", [], None, None, None),
+        (10, "Movie 10", [], None, None, None, []),
+        (20, "Movie 20", [], None, None, None, []),
     ]
     assert rows(shop, "repeated") == [(1, 10, 2.0, None, 0, 5)]
     assert not report.has_timestamps
@@ -305,12 +305,13 @@ def test_movies_may_be_parquet(shop, genres):
         "title": ["Tea", "Tape (1999)"],
         "genres": genres,
         "release_year": [1980, None],
+        "tags": [["Warm", "green ", "warm"], None],
     }
     pq.write_table(pa.table(movies), shop / "movies.parquet")
     read(shop)
     assert rows(shop, "movies") == [
-        (10, "Tape (1999)", [], 1999, None, None),
-        (20, "Tea", ["Drinks", "Hot"], 1980, None, None),
+        (10, "Tape (1999)", [], 1999, None, None, []),
+        (20, "Tea", ["Drinks", "Hot"], 1980, None, None, ["warm", "green"]),
     ]
 
 
