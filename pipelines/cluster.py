@@ -30,7 +30,8 @@ class StepOnCluster(Configuration):
     retry_seconds: int = Field(default=60, ge=0)
     """How long to wait before the first time; twice as long before each further one."""
     caching: bool = True
-    """Whether what it made of the same input before may answer for it; Pusher is never answered for."""
+    """Whether what it made of the same input before may answer for it. Never for Resolver and Pusher, nor for
+    ExampleGen where its source can change: files of your own, and ratings that a service collects."""
 
 
 class ClusterConfig(Configuration):
@@ -61,6 +62,8 @@ class ClusterConfig(Configuration):
     """Trains many times where hyperparameters are searched."""
     trainer: StepOnCluster = StepOnCluster(cpu=4.0, memory="12Gi")
     """Trains; started again, it goes on from its last epoch."""
+    resolver: StepOnCluster = StepOnCluster(cpu=0.5, memory="1Gi")
+    """Finds what is live, for the Evaluator to compare with."""
     evaluator: StepOnCluster = StepOnCluster(cpu=4.0, memory="8Gi")
     """Ranks the whole catalogue for every user, and fits the baselines."""
     bulk_inferrer: StepOnCluster = StepOnCluster(cpu=4.0, memory="8Gi")

@@ -1,4 +1,4 @@
-"""The pipeline: eleven steps from raw files to a live release."""
+"""The pipeline: eleven steps from raw files to a live release; on a cluster one more finds what is live."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +13,7 @@ from components.example_gen import example_gen
 from components.example_validator import example_validator
 from components.indexer import indexer
 from components.pusher import pusher
+from components.resolver import resolver
 from components.schema_gen import schema_gen
 from components.statistics_gen import statistics_gen
 from components.trainer import trainer
@@ -23,7 +24,7 @@ from pipelines.config import PipelineConfig
 from pipelines.live_release import compared_with, run_fingerprint
 from pipelines.source_digest import git_commit, source_digest
 from pipelines.tracking_server import tracking_database, tracking_server
-from recommender.data.sources import fingerprint
+from recommender.data.sources import can_change, fingerprint
 from recommender.push import RunDescription
 from recommender.training.configuration import Tracking
 
@@ -59,7 +60,8 @@ def movielens_pipeline(
             server instead.
         until: The last step.
         force: Release the model even where it is not blessed.
-        on_cluster: Whether the steps are told what `config.cluster` gives them.
+        on_cluster: Whether the steps get what `config.cluster` gives them, and find out by themselves what is
+            only known where and when they run: what is live, and what a source that can change holds then.
 
     Returns:
         A Kubeflow pipeline, to be called where it runs locally, or to be compiled. Its output is that of the
@@ -78,7 +80,9 @@ def movielens_pipeline(
         tensorboard=str(root / "tensorboard"),
         profile=config.run.profile,
     )
-    digest, data = source_digest(), fingerprint(config.example_gen)
+    digest = source_digest()
+    is_known = not (on_cluster and can_change(config.example_gen))
+    data = fingerprint(config.example_gen) if is_known else ""
     committed = config.schema_gen.committed()
     followed_from = run_fingerprint(config.model_dump_json(exclude={"cluster"}), data, committed, digest)
     run_description = RunDescription(
@@ -110,10 +114,24 @@ def movielens_pipeline(
         trials: str = str(root / "trials"),
         unfinished_training: str = str(root / "training"),
         releases: str = str(root / "releases"),
-        live: str = compared_with(root / "releases", followed_from),
+        live: str = "" if on_cluster else compared_with(root / "releases", followed_from),
         force_release: bool = force,
     ) -> Artifact:
         made: dict[str, Any] = {}
+
+        def placed(task: Any, step: str) -> Any:
+            task.set_display_name(step)
+            task.set_env_variable("MARQUEE_SOURCE_DIGEST", digest)
+            if on_cluster:
+                place(task, step, config.cluster, root)
+            return task
+
+        def compared() -> Any:
+            if not on_cluster:
+                return live
+            found = resolver(named=live, releases=releases)
+            return placed(found, "Resolver").set_caching_options(enable_caching=False).output
+
         # Assembled one after the other, so that nothing that comes after the last step is.
         steps: dict[str, Callable[[], Any]] = {
             "ExampleGen": lambda: example_gen(
@@ -155,7 +173,7 @@ def movielens_pipeline(
             "Evaluator": lambda: evaluator(
                 config=evaluator_config,
                 seed=seed,
-                live=live,
+                live=compared(),
                 tracking=tracking,
                 transformed_examples=made["transformed_examples"],
                 model=made["model"],
@@ -183,11 +201,9 @@ def movielens_pipeline(
             ).set_caching_options(enable_caching=False),
         }
         for step, assemble in steps.items():
-            task = assemble()
-            task.set_display_name(step)
-            task.set_env_variable("MARQUEE_SOURCE_DIGEST", digest)
-            if on_cluster:
-                place(task, step, config.cluster, root)
+            task = placed(assemble(), step)
+            if step == "ExampleGen" and not is_known:
+                task.set_caching_options(enable_caching=False)
             made.update(task.outputs)
             if step == until:
                 break

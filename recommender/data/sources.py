@@ -195,6 +195,12 @@ def ingest(
     return report
 
 
+def can_change(config: ExampleGenConfig) -> bool:
+    """Whether another run with the same configuration may find other ratings or movies."""
+    is_made_up = config.source == "synthetic" and config.synthetic.catalogue is None
+    return config.collected is not None or not (config.source == "movielens" or is_made_up)
+
+
 def fingerprint(config: ExampleGenConfig) -> str:
     """A short hash that changes when the source does: the key under which its tables may be cached.
 

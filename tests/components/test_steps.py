@@ -1,12 +1,9 @@
 """The steps one after the other in one process: each finds what it needs among what those before it made."""
 
 import inspect
-import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
-import pytest
 from kfp.dsl import Artifact
 
 from components.bulk_inferrer import bulk_inferrer
@@ -39,15 +36,6 @@ STEPS = {
     pusher: None,
 }
 """The steps in their order, each with the section that its `config` is."""
-
-
-@pytest.fixture
-def library_log() -> Iterator[None]:
-    """Steps own their process, and set the library's log up as if it were theirs."""
-    library = logging.getLogger("recommender")
-    before = library.handlers, library.level, library.propagate
-    yield
-    library.handlers, library.level, library.propagate = before
 
 
 def test_the_steps_make_a_release_of_a_folder_of_ratings(

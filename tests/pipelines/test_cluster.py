@@ -70,7 +70,7 @@ def test_what_no_step_can_get_is_refused_with_its_path(override, said):
 def test_each_step_gets_an_image_and_as_much_as_is_kept_for_it(compiled):
     pipeline, _ = compiled
     executors = pipeline["deploymentSpec"]["executors"]
-    assert len(executors) == len(STEPS)
+    assert len(executors) == len({*STEPS, "Resolver"})
     for name, executor in executors.items():
         given = executor["container"]
         expected = "registry.example/gpu:3" if name == "exec-trainer" else "registry.example/steps:3"
@@ -91,12 +91,28 @@ def test_each_step_is_retried_and_cached_as_configured(compiled):
     assert (retried["maxRetryCount"], retried["backoffDuration"], retried["backoffFactor"]) == (5, "10s", 2.0)
     assert "retryPolicy" not in tasks["example-validator"]
     cached = {name for name, task in tasks.items() if task["cachingOptions"].get("enableCache")}
-    assert cached == tasks.keys() - {"transform", "pusher"}
+    assert cached == tasks.keys() - {"transform", "resolver", "pusher"}
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["example_gen.source=directory", "example_gen.path=/only/on/the/volume"],
+        ["example_gen.collected=postgresql+psycopg://marquee@nowhere/ratings"],
+    ],
+)
+def test_a_source_that_can_change_is_looked_at_where_and_when_the_pipeline_runs(tmp_path, overrides):
+    pipeline = movielens_pipeline(read_config(Path("ml-100k"), overrides), tmp_path, on_cluster=True)
+    compiler.Compiler().compile(pipeline, str(tmp_path / "pipeline.yaml"))
+    specification, _ = yaml.safe_load_all((tmp_path / "pipeline.yaml").read_text())
+    tasks = specification["root"]["dag"]["tasks"]
+    cached = {name for name, task in tasks.items() if task["cachingOptions"].get("enableCache")}
+    assert cached == tasks.keys() - {"example-gen", "resolver", "pusher"}
 
 
 def test_each_step_mounts_the_volume_and_only_who_needs_it_the_password(compiled):
     _, on_kubernetes = compiled
-    assert len(on_kubernetes) == len(STEPS)
+    assert len(on_kubernetes) == len({*STEPS, "Resolver"})
     for executor in on_kubernetes.values():
         (mount,) = executor["pvcMount"]
         assert (mount["constant"], mount["mountPath"]) == ("ours", "/shared")
