@@ -268,7 +268,9 @@ def test_a_refused_model_is_released_by_force_and_that_is_recorded(root, ratings
     }
     assert standing == {"champion": before, "challenger": forced}
     mlflow.set_tracking_uri(f"sqlite:///{root / 'mlflow.db'}")
-    assert mlflow.pyfunc.load_model("models:/ml-100k@champion").metadata.signature is not None
+    signature = mlflow.pyfunc.load_model("models:/ml-100k@champion").metadata.signature
+    assert {"history_movie_id", "history_rating"} <= set(signature.inputs.input_names())
+    assert signature.outputs.input_names() == ["embedding"]
 
 
 def test_a_rating_given_to_the_service_is_in_the_examples_of_the_next_run(root, ratings_folder, tmp_path):
