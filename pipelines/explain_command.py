@@ -1,5 +1,6 @@
 """The `marquee explain` command."""
 
+import asyncio
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,10 @@ from rich.table import Table
 
 from pipelines.options import DEFAULT_ROOT, Root
 from recommender.errors import MarqueeError
+from recommender.explanations.context import Context, context_of
 from recommender.explanations.evidence import Evidence, Explainer
+from recommender.explanations.guard import WordingError
+from recommender.explanations.language_model import LanguageModel, LanguageModelSettings, is_installed
 from recommender.explanations.reasons import ranked, reasons_of
 from recommender.explanations.wording import name_of
 from recommender.release import Release
@@ -39,7 +43,11 @@ def explain(
     ] = None,
     root: Root = DEFAULT_ROOT,
 ) -> None:
-    """Say why a movie is recommended to a user: in a sentence, and in numbers that add up to its score."""
+    """Say why a movie is recommended to a user: in a sentence, and in numbers that add up to its score.
+
+    Where LLM_BASE_URL and LLM_MODEL name a language model, it words the sentence.
+    """
+    settings = LanguageModelSettings.from_environment()
     opened = Release.load(release) if release else Release.open_live(root / "releases")
     if opened.movie_position(movie) is None:
         raise MarqueeError(f"--movie {movie}: release {opened.version} has no such movie.")
@@ -51,11 +59,36 @@ def explain(
     if answer is None:
         raise MarqueeError(f"--movie {movie}: the index does not hold it. Run the pipeline again.")
     rank, found = answer
-    reason = reasons_of(Explainer(recommender), found, history)[0]
+    explainer = Explainer(recommender)
+    reason = reasons_of(explainer, found, history)[0]
     console.print(f"{escape(name_of(opened.movie(movie)))} is number {rank} for user {user}.")
-    console.print(f"{escape(reason.text)}.", highlight=False, soft_wrap=True)
+    text, told = f"{reason.text}.", ""
+    if reason.evidence is not None and settings is not None:
+        words, told = _worded(settings, context_of(explainer, reason.evidence, history))
+        text = words or text
+    console.print(escape(text), highlight=False, soft_wrap=True)
+    if told:
+        console.print(escape(told), style="dim", highlight=False, soft_wrap=True)
     if reason.evidence is not None:
         console.print(_table(reason.evidence))
+
+
+def _worded(settings: LanguageModelSettings, context: Context) -> tuple[str | None, str]:
+    """A language model's words, None where they cannot be used, and which wording it is."""
+    if not is_installed():
+        return None, "LLM_BASE_URL is set, and its client is not installed: pip install 'marquee[llm]'"
+
+    async def ask() -> str:
+        model = LanguageModel(settings)
+        try:
+            return "".join([sentence async for sentence in model.sentences(context)])
+        finally:
+            await model.close()
+
+    try:
+        return asyncio.run(ask()), f"Worded by {settings.model}."
+    except WordingError as error:
+        return None, f"Not worded by {settings.model}: {error.reason}."
 
 
 def _table(evidence: Evidence) -> Table:

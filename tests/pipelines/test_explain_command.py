@@ -8,14 +8,16 @@ from typer.testing import CliRunner
 
 from pipelines.cli import app
 from recommender.errors import MarqueeError
+from recommender.explanations.wording import name_of
 from recommender.release import Release
 from recommender.retrieval.exact_index import ExactMovieIndex
 from recommender.retrieval.recommend import Recommender
+from tests.recommender.explanations.openai_endpoint import OpenAiEndpoint
 
 
-def explain(release: Path, user: int, movie: int) -> str:
+def explain(release: Path, user: int, movie: int, **variables: str) -> str:
     words = ["explain", "--user", str(user), "--movie", str(movie), "--release", str(release)]
-    result = CliRunner().invoke(app, words, env={"COLUMNS": "120"})
+    result = CliRunner().invoke(app, words, env={"COLUMNS": "120", **variables})
     if result.exception is not None:
         raise result.exception
     return result.output
@@ -38,6 +40,26 @@ def test_a_movie_that_is_not_recalled_is_explained_among_all(two_stage_release: 
     last = recommender.recommend(7, len(release.movie_ids)).movies[-1]
     rank = int(re.search(r"is number (\d+) for", explain(two_stage_release, 7, last.movie_id)).group(1))
     assert rank > recommender.re_ranking.candidates
+
+
+def test_a_language_model_words_it_where_one_is_named(two_stage_release: Path) -> None:
+    release = Release.load(two_stage_release)
+    recommender = Recommender(release, ExactMovieIndex(release.movie_ids, release.movie_vectors))
+    first = recommender.recommend(7, 1).movies[0].movie_id
+    own = explain(two_stage_release, 7, first)
+    endpoint = OpenAiEndpoint()
+    variables = {"LLM_BASE_URL": endpoint.base_url, "LLM_MODEL": "small"}
+    try:
+        worded = explain(two_stage_release, 7, first, **variables)
+        assert f"So {name_of(release.movie(first))} may be for you." in worded
+        assert "Worded by small." in worded
+        assert "its score" in worded
+        endpoint.says = lambda _: "You liked Inception."
+        refused = explain(two_stage_release, 7, first, **variables)
+        assert "Not worded by small: invented." in refused
+        assert refused.replace("Not worded by small: invented.\n", "") == own
+    finally:
+        endpoint.close()
 
 
 def test_for_somebody_unknown_a_movie_is_popular(two_stage_release: Path) -> None:
