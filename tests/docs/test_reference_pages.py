@@ -96,7 +96,7 @@ ROWS = {
     "ML-100K, P-time-user": "quality-100k-p-time-user",
     "ML-100K, P-time-global": "quality-100k-p-time-global",
     "ML-1M, P-random": "quality-1m-p-random",
-    "ML-1M, P-recbole (seed 0)": "quality-1m-p-recbole",
+    "ML-1M, P-recbole": "quality-1m-p-recbole",
 }
 
 
