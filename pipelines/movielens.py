@@ -200,8 +200,13 @@ def movielens_pipeline(
                 force=force_release,
             ).set_caching_options(enable_caching=False),
         }
+        before = None
         for step, assemble in steps.items():
             task = placed(assemble(), step)
+            if before is not None and not on_cluster:
+                # `--from` and `--until` count by the order of STEPS. A cluster runs side by side what it can.
+                task.after(before)
+            before = task
             if step == "ExampleGen" and not is_known:
                 task.set_caching_options(enable_caching=False)
             made.update(task.outputs)

@@ -104,7 +104,10 @@ def _killed(command: list[str], root: Path, step: str, seconds: float) -> list[s
         time.sleep(seconds)
         with contextlib.suppress(ProcessLookupError):  # it came to its end
             os.killpg(process.pid, signal.SIGKILL)
-    return [seen.name for seen in read_runs(root)[0].steps if seen.state == "interrupted"]
+    runs = read_runs(root)
+    if len(runs) == before:  # it refused to begin, and the latest record is of the run before
+        return []
+    return [seen.name for seen in runs[0].steps if seen.state == "interrupted"]
 
 
 def _has_begun(root: Path, runs_before: int, name: str) -> bool:

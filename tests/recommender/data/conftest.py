@@ -13,7 +13,10 @@ import pytest
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[str]:
     """The address of a fresh server, listening in a folder of its own."""
-    if shutil.which("initdb") is None or shutil.which("pg_ctl") is None:
+    # Debian keeps the programs of each version off the PATH.
+    path = os.pathsep.join([os.environ["PATH"], *map(str, Path("/usr/lib/postgresql").glob("*/bin"))])
+    initdb, pg_ctl = shutil.which("initdb", path=path), shutil.which("pg_ctl", path=path)
+    if initdb is None or pg_ctl is None:
         pytest.skip("PostgreSQL (initdb and pg_ctl) is not installed")
     # The path of a socket is short, and PostgreSQL does not run as root.
     user = "postgres" if os.geteuid() == 0 else None
@@ -23,14 +26,14 @@ def postgresql_server() -> Iterator[str]:
             shutil.chown(folder, user)
         data, log = folder / "data", folder / "log"
         options = f"-k {folder} -c listen_addresses="
-        initialise = ["initdb", "-D", str(data), "-U", "marquee", "-A", "trust"]
-        start = ["pg_ctl", "-D", str(data), "-l", str(log), "-o", options, "-w", "start"]
+        initialise = [initdb, "-D", str(data), "-U", "marquee", "-A", "trust"]
+        start = [pg_ctl, "-D", str(data), "-l", str(log), "-o", options, "-w", "start"]
         for command in (initialise, start):
             subprocess.run(command, check=True, capture_output=True, user=user, cwd=folder)
         try:
             yield f"postgresql+psycopg://marquee@/postgres?host={folder}"
         finally:
-            stop = ["pg_ctl", "-D", str(data), "-m", "immediate", "stop"]
+            stop = [pg_ctl, "-D", str(data), "-m", "immediate", "stop"]
             subprocess.run(stop, check=True, capture_output=True, user=user, cwd=folder)
 
 
