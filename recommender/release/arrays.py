@@ -8,7 +8,7 @@ mapped is taken only where somebody looks, though with 16 pages around it.
 import os
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import numpy as np
 import pyarrow as pa
@@ -28,6 +28,9 @@ from recommender.release.tables import (
     read_ids,
     read_vectors,
 )
+
+_MAPPED_AROUND: Final = 16 * 4096
+"""Bytes that the system maps around each place that is looked at."""
 
 
 @dataclass(frozen=True)
@@ -155,23 +158,27 @@ def write_arrays(movies: Path, users: Path, history: Path, folder: Path) -> None
     save(timestamps=in_half if np.array_equal(in_half, timestamps) else timestamps)
 
 
-class VectorRows:
-    """Single rows of an array of vectors, read from its file: mapped, each would take 64 kB with it.
+class FewRows:
+    """A few rows of an array, read from its file: mapped, each would take 64 kB with it.
 
     Args:
         file: As `write_arrays` has written it.
-        vectors: The same, mapped.
+        mapped: The same, mapped.
     """
 
-    def __init__(self, file: Path, vectors: NDArray[np.float32]) -> None:
+    def __init__(self, file: Path, mapped: NDArray[Any]) -> None:
         self._file = file.open("rb", buffering=0)
-        self._row_bytes = vectors.shape[1] * vectors.itemsize
-        self._start = file.stat().st_size - vectors.nbytes
+        self._mapped = mapped
+        self._row_bytes = mapped.strides[0]
+        self._start = file.stat().st_size - mapped.nbytes
 
-    def __getitem__(self, row: int) -> NDArray[np.float32]:
-        """One vector, float32 [dimension]."""
-        read = os.pread(self._file.fileno(), self._row_bytes, self._start + row * self._row_bytes)
-        return np.frombuffer(read, np.float32)
+    def between(self, start: int, stop: int) -> NDArray[Any]:
+        """The rows from `start` to before `stop`, read-only; mapped where they are many."""
+        size = (stop - start) * self._row_bytes
+        if size > _MAPPED_AROUND:
+            return self._mapped[start:stop]
+        read = os.pread(self._file.fileno(), size, self._start + start * self._row_bytes)
+        return np.frombuffer(read, self._mapped.dtype).reshape(-1, *self._mapped.shape[1:])
 
 
 def _mapped(file: Path) -> NDArray[Any]:

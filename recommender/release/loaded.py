@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from recommender.data.columns import Columns
 from recommender.data.rating_scale import HALF_STARS, RatingScale
 from recommender.errors import ReleaseError
-from recommender.release.arrays import ReleaseArrays, VectorRows
+from recommender.release.arrays import FewRows, ReleaseArrays
 from recommender.release.integrity import verify_release
 from recommender.release.live import list_releases, live_version
 from recommender.release.manifest import ARRAYS, WRITE_AGAIN, Manifest
@@ -73,7 +73,8 @@ class Release:
         self.movie_rating_counts: NDArray[np.int64] = numbers(movies, "rating_count", movies_file)
         self.user_ids: NDArray[np.int64] = numbers(users, Columns.USER_ID, users_file)
         self.user_vectors = self._arrays.user_vectors
-        self._user_rows = VectorRows(folder / ARRAYS / "user_vectors.npy", self.user_vectors)
+        self._user_rows = FewRows(folder / ARRAYS / "user_vectors.npy", self.user_vectors)
+        self._timestamps = FewRows(folder / ARRAYS / "timestamps.npy", self._arrays.timestamps)
         self.user_rating_counts: NDArray[np.int64] = numbers(users, "rating_count", users_file)
         for ids, file, rows in (
             (self.movie_ids, movies_file, manifest.counts.movies),
@@ -192,7 +193,8 @@ class Release:
 
     def user_vector(self, position: int) -> NDArray[np.float32]:
         """One row of `user_vectors`, for who asks for few of them: it takes no memory beside."""
-        return self._user_rows[position]
+        row: NDArray[np.float32] = self._user_rows.between(position, position + 1)[0]
+        return row
 
     def movie_position(self, movie_id: int) -> int | None:
         """The row of a movie in `movie_ids` and `movie_vectors`, or None for an unknown one."""
@@ -253,7 +255,7 @@ class Release:
         return History(
             self.movie_ids[arrays.movies[rows]],
             arrays.rating_values[arrays.ratings[rows]],
-            arrays.timestamps[rows].astype(np.int64),
+            self._timestamps.between(rows.start, rows.stop).astype(np.int64),
         )
 
     def _rows(self, start: int, stop: int) -> slice:
