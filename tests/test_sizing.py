@@ -37,8 +37,8 @@ def test_what_was_measured_is_not_extrapolated():
     assert measured.training_core_hours == pytest.approx((8 * 65.36 * 2 / 3600,) * 2, rel=1e-3)
     assert measured.trainer_gb == pytest.approx(2.824, rel=1e-3)
     assert measured.evaluation_core_hours == pytest.approx(70.23 * 2 / 3600, rel=1e-3)
-    assert measured.worker_gb == pytest.approx(718.14 * 1.048576 / 1000, rel=1e-3)
-    assert measured.worker_peak_gb == pytest.approx(718.14 * 1.048576 / 1000, rel=1e-3)
+    assert measured.worker_gb == pytest.approx(623.39 * 1.048576 / 1000, rel=1e-3)
+    assert measured.worker_peak_gb == pytest.approx(623.39 * 1.048576 / 1000, rel=1e-3)
 
 
 def test_forty_times_the_ratings_follow_the_growth_that_the_guide_assumes():
@@ -50,8 +50,8 @@ def test_forty_times_the_ratings_follow_the_growth_that_the_guide_assumes():
         (40 * small.training_core_hours[0], 40**1.5 * small.training_core_hours[1])
     )
     assert large.evaluation_core_hours == pytest.approx(40**1.5 * small.evaluation_core_hours)
-    # 6.5 million users who ask 10 times a day, three times as often at the peak; 661.3 a second, 60 % busy.
-    assert large.pods == -(-40 * 162_541 * 30 // (86_400 * 661.3 * 0.6)) == 6
+    # 6.5 million users who ask 10 times a day, three times as often at the peak; 694.7 a second, 60 % busy.
+    assert large.pods == -(-40 * 162_541 * 30 // (86_400 * 694.7 * 0.6)) == 6
 
 
 def test_the_large_overlay_has_room_for_a_billion_ratings():
