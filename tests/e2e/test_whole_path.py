@@ -243,7 +243,9 @@ def test_a_release_is_followed_back_to_its_files_and_its_run(root, ratings_folde
     assert made_by["state"] == "finished"
     assert [step["name"] for step in made_by["steps"]][-1] == "Pusher"
     assert all(step["seconds"] > 0 for step in made_by["steps"])
-    assert made_by["mlflow_run_id"] == told["release"]["mlflow_run_id"] is not None
+    client = mlflow.MlflowClient(f"sqlite:///{root / 'mlflow.db'}")
+    (version,) = client.search_model_versions(f"tags.`marquee.release` = '{told['release']['version']}'")
+    assert made_by["mlflow_run_id"] == told["release"]["mlflow_run_id"] == version.run_id
     assert made_by["metrics"] == Release.open_live(root / "releases").manifest.metrics["models"]["two_stage"]
 
 

@@ -14,6 +14,8 @@ from recommender.errors import DataError
 
 MAX_UNPACKED_BYTES: Final = 4 * 2**30
 """The most an archive may unpack to; MovieLens 25M takes 1.2 GB."""
+_COMPRESSIONS: Final = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA}
+"""What Python reads. Windows compresses files from 2 GB on by Deflate64, which it does not."""
 
 
 def unpack(
@@ -26,8 +28,9 @@ def unpack(
     """Unpack a zip archive into a new or empty folder, or only the files in it with certain names.
 
     Every entry is looked at before the first is written, also those that are not wanted: absolute paths,
-    paths that lead out, links and other special files, names that come twice, encrypted entries and too large
-    a total refuse the whole archive. The folder is there with all that is wanted, or is as it was before.
+    paths that lead out, links and other special files, names that come twice, encrypted entries, unknown
+    compressions and too large a total refuse the whole archive. The folder is there with all that is wanted,
+    or is as it was before.
 
     Raises:
         DataError: it cannot be read, is damaged, cut short, or refused; names the archive and the entry. Or
@@ -69,7 +72,7 @@ def _unpack(archive: Path, folder: Path, only: Collection[str] | None, max_bytes
         zlib.error,
         lzma.LZMAError,
         EOFError,
-        NotImplementedError,  # what zipfile raises for a compression that it does not know
+        RuntimeError,  # what zipfile raises for a version or a flag that it does not know
         ValueError,
     ) as error:
         raise DataError(
@@ -94,6 +97,11 @@ def _refuse_unsafe(archive: Path, entries: list[zipfile.ZipInfo], max_bytes: int
             raise DataError(f"{archive} is refused: {name!r} is neither a file nor a folder.")
         if entry.flag_bits & 0x1:
             raise DataError(f"{archive} is refused: {name!r} is encrypted. Unpack it and give the folder.")
+        if entry.compress_type not in _COMPRESSIONS:
+            raise DataError(
+                f"{archive} is refused: {name!r} is compressed by method {entry.compress_type}, which is not "
+                "known here. Unpack it and give the folder."
+            )
         if path in seen:
             raise DataError(f"{archive} is refused: {name!r} comes twice. Unpack it and give the folder.")
         seen.add(path)

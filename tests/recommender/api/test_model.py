@@ -8,6 +8,7 @@ import pytest
 
 from recommender import Model, MovieFilter, load_ratings, train
 from recommender.errors import DataError, ReleaseError
+from recommender.explanations.evidence import Evidence
 from recommender.release import Release, verify_release
 from recommender.retrieval.exact_index import ExactMovieIndex
 from recommender.retrieval.recommend import Recommender
@@ -104,7 +105,7 @@ def test_who_is_not_known_gets_popular_movies_and_no_predicted_ratings(model: Mo
 def test_an_explanation_names_what_was_liked(model: Model):
     movie_id = int(model.recommend(42, 1)["movie_id"].item())
     why = model.explain(42, movie_id)
-    assert why.evidence is not None
+    assert isinstance(why.evidence, Evidence)
     of_ratings = sum(ground.contribution for ground in why.evidence.grounds) + why.evidence.other_ratings
     assert why.evidence.score == pytest.approx(of_ratings + sum(why.evidence.parts.values()), abs=1e-4)
     assert {movie.movie_id for movie in why.rated} <= set(model.release.history_of(42).movie_ids.tolist())

@@ -271,5 +271,6 @@ def test_collected_ratings_come_from_postgresql(folder: Path, postgresql: str):
     store.close()
     rows, report = merged(folder, postgresql)
     assert (3, 77, 3.5, 700) in rows
-    assert report.collected is not None
-    assert report.collected.source == "postgresql+psycopg://marquee@/postgres"
+    assert report.collected == CollectedReport(
+        source="postgresql+psycopg://marquee@/postgres", n_ratings=1, n_removals=0, n_replaced=0, n_removed=0
+    )

@@ -9,7 +9,13 @@ from qdrant_client import QdrantClient, models
 from recommender.errors import IndexQualityError, IndexUnavailableError
 from recommender.retrieval.configuration import HnswConfig, IndexerConfig
 from recommender.retrieval.movie_filter import MovieFilter
-from recommender.retrieval.qdrant_index import ALIAS, QdrantMovieIndex, collection_of, collection_state
+from recommender.retrieval.qdrant_index import (
+    ALIAS,
+    CollectionState,
+    QdrantMovieIndex,
+    collection_of,
+    collection_state,
+)
 from recommender.retrieval.sync_index import sync_index
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*local:UserWarning", "ignore:Local mode:UserWarning")
@@ -144,9 +150,7 @@ def test_the_collection_is_built_as_configured(client: QdrantClient) -> None:
     hnsw = HnswConfig(links=7, build_candidates=33, search_candidates=44, exact_below=2)
     sync(client, VERSIONS[0], hnsw=hnsw.model_dump())
     state = collection_state(client, collection_of(VERSIONS[0]))
-    assert state is not None
-    assert (state.release, state.search_candidates, state.whole) == (VERSIONS[0], 44, True)
+    assert state == CollectionState(release=VERSIONS[0], search_candidates=44, whole=True)
     sync(client, VERSIONS[1], hnsw=None)
     state = collection_state(client, collection_of(VERSIONS[1]))
-    assert state is not None
-    assert state.search_candidates is None
+    assert state == CollectionState(release=VERSIONS[1], search_candidates=None, whole=True)

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from recommender.data.fetching.archives import unpack
 from recommender.errors import DataError
 
+DEFLATE64 = 9
+
 
 def zip_of(path: Path, entries: dict[str, bytes]) -> Path:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -207,3 +209,12 @@ def test_an_encrypted_archive_is_refused(tmp_path):
     (tmp_path / "a.zip").write_bytes(content)
     with pytest.raises(DataError, match="encrypted"):
         unpack(tmp_path / "a.zip", tmp_path / "out")
+
+
+def test_a_compression_that_python_does_not_know_is_named(tmp_path):
+    content = bytearray(zip_of(tmp_path / "a.zip", {"ratings.csv": b"r"}).read_bytes())
+    content[content.index(b"PK\x01\x02") + 10] = DEFLATE64
+    (tmp_path / "a.zip").write_bytes(content)
+    with pytest.raises(DataError, match=r"'ratings\.csv' is compressed by method 9, .* Unpack it"):
+        unpack(tmp_path / "a.zip", tmp_path / "out")
+    assert left_in(tmp_path) == ["a.zip"]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from recommender.data.files.dialects import find_source_files
 from recommender.data.files.row_problems import UnreadableRows
-from recommender.data.files.tags_file import MOST_TAGS, read_tags
+from recommender.data.files.tags_file import MOST_TAGS, TagsFile, read_tags
 from recommender.errors import DataError
 
 HEADER = "userId,movieId,tag,timestamp\n"
@@ -29,10 +29,10 @@ def tags_in(
     for name, content in OTHERS[dialect].items():
         (folder / name).write_text(content)
     (folder / f"tags.{dialect}").write_text(text, encoding="utf-8", newline="")
-    files = find_source_files(folder)
-    assert files.tags is not None
+    file = find_source_files(folder).tags
+    assert isinstance(file, TagsFile)
     with tempfile.TemporaryDirectory() as scratch:
-        return read_tags(files.tags, Path(scratch), unreadable or UnreadableRows(), source_file=2)
+        return read_tags(file, Path(scratch), unreadable or UnreadableRows(), source_file=2)
 
 
 def test_the_tags_that_most_users_gave_come_first(tmp_path: Path) -> None:
