@@ -24,9 +24,10 @@ class HnswConfig(Configuration):
     """Edges of each movie in the graph (`m`): more find better and take more room."""
     build_candidates: int = Field(default=200, ge=4)
     """Candidates looked at for each movie while building (`ef_construct`)."""
-    search_candidates: int = Field(default=128, ge=1)
+    search_candidates: int = Field(default=256, ge=1)
     """Candidates looked at in each search (`ef`); the Indexer raises it, up to eightfold, until the index
-    finds what it must."""
+    finds what it must. On a trained model of MovieLens 25M's size one user in 1,000 missed nearly all with
+    128, which a mean recall of 0.999 does not show, and at most one in 3,000 with 256."""
     exact_below: int = Field(default=40_000, ge=1)
     """Where fewer movies are to be searched, because the catalogue is small or a filter leaves few, each of
     them is compared, which is as quick by then and misses none."""
